@@ -1,0 +1,18 @@
+import { defineConfig } from 'tsup'
+
+export default defineConfig({
+  entry: {
+    index: 'src/index.ts',
+    'sink/duckdb': 'src/sink/duckdb.ts',
+    'sink/ndjson': 'src/sink/ndjson.ts',
+    'testing/index': 'src/testing/index.ts',
+    'cli/bin': 'src/cli/bin.ts'
+  },
+  format: ['esm'],
+  target: 'node20',
+  platform: 'node',
+  dts: { entry: ['src/index.ts', 'src/sink/duckdb.ts', 'src/sink/ndjson.ts', 'src/testing/index.ts'] },
+  splitting: true,
+  sourcemap: true,
+  clean: true
+})

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // Two cores: real servers, child processes and the tests share them.
+    maxWorkers: 2,
+    expect: { requireAssertions: true },
+    allowOnly: process.env.CI === undefined,
+    reporters: ['default', ['json', { outputFile: '.ci/out/tests.json' }]]
+  }
+})
