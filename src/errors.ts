@@ -1,0 +1,249 @@
+/** What a code means for whoever meets it. */
+interface Meaning {
+  /** Whether the same work may succeed later without anybody changing anything. */
+  readonly retryable: boolean
+  /** What it stops: one row, one file, or the whole run. */
+  readonly stops: 'row' | 'file' | 'run'
+  /** One sentence: what to do. */
+  readonly advice: string
+}
+
+const run = (retryable: boolean, advice: string): Meaning => ({ retryable, stops: 'run', advice })
+const file = (retryable: boolean, advice: string): Meaning => ({ retryable, stops: 'file', advice })
+const row = (advice: string): Meaning => ({ retryable: false, stops: 'row', advice })
+
+/** Every code, in the order data meets the stages. `docs/errors.md` has a heading for each. */
+const catalogue = {
+  CONFIG_INVALID: run(false, 'Correct the option that the message names.'),
+  CONFIG_MISSING_PEER: run(false, 'Install the package that the message names beside @intelliwatt/smt-ingest.'),
+  ABORTED: run(true, 'Run again; whatever was not committed starts afresh.'),
+
+  SFTP_CONNECT: run(true, 'Check host and port, and whether the server admits the address of this machine.'),
+  SFTP_HOST_KEY_UNKNOWN: run(
+    false,
+    'Compare the fingerprint with the one the server’s owner gives you, then pass it as hostKey.'
+  ),
+  SFTP_HOST_KEY_MISMATCH: run(
+    false,
+    'Ask the server’s owner whether the key was changed; only then pin the new fingerprint.'
+  ),
+  SFTP_HOST_KEY_TYPE: run(
+    false,
+    'The server has no key of the pinned type; ask its owner for the fingerprint of a key it has.'
+  ),
+  SFTP_AUTH: run(false, 'Check the user name and the key or password; the server refused every one it was offered.'),
+  SFTP_DEADLINE: run(true, 'The server did not answer in time; run again, and raise operationTimeoutMs if it is slow.'),
+  SFTP_DISCONNECTED: run(true, 'The connection broke; run again.'),
+  SFTP_SESSION_CLOSED: run(false, 'Read each file inside the files() loop that offered it; the session ends with it.'),
+  SFTP_NO_SUCH_DIRECTORY: run(false, 'Correct the directory; the other directories were read.'),
+  SFTP_LIST: run(true, 'The directory could not be listed; a failed listing never counts as empty. Run again.'),
+  SFTP_NO_SUCH_FILE: file(true, 'The file went away between the listing and the reading; nothing to do if it moved.'),
+  SFTP_PERMISSION: file(
+    false,
+    'Ask the server’s owner for read permission, then run again with the quarantined files retried.'
+  ),
+  SFTP_READ: file(true, 'The server failed to read this file; run again.'),
+
+  DIRECTORY_NOT_FOUND: run(false, 'Correct the directory; the other directories were read.'),
+  DIRECTORY_LIST: run(true, 'The directory could not be listed; a failed listing never counts as empty.'),
+  FILE_NOT_FOUND: file(true, 'The file went away between the listing and the reading; nothing to do if it moved.'),
+  FILE_PERMISSION: file(
+    false,
+    'Give this user read permission on the file, then run again with the quarantined files retried.'
+  ),
+  FILE_READ: file(true, 'The file could not be read; run again.'),
+
+  TRANSFER_INCOMPLETE: file(
+    true,
+    'Fewer or more bytes arrived than the listing promised; the next run reads it again.'
+  ),
+  TRANSFER_CHANGED: file(true, 'The file changed while it was read; the next run reads it again.'),
+  TRANSFER_UNREAD: file(true, 'Read the file to its end before asking for its verification.'),
+
+  KEY_UNREADABLE: run(false, 'Give an armored or binary OpenPGP private key (gpg --export-secret-keys).'),
+  KEY_PASSPHRASE: run(false, 'Give the passphrase of the OpenPGP private key.'),
+  DECRYPT_NO_KEY: file(
+    false,
+    'Add the private key that the message names, then run again with the quarantined files retried.'
+  ),
+  DECRYPT_TRUNCATED: file(false, 'The message ends too early; ask for the file to be delivered again.'),
+  DECRYPT_CORRUPT: file(false, 'The message was altered or damaged; ask for the file to be delivered again.'),
+  DECRYPT_NO_INTEGRITY: file(
+    false,
+    'The message carries no integrity packet, so nobody can tell whether it was altered; ask for a modern encryption.'
+  ),
+  DECRYPT_NOT_ENCRYPTED: file(false, 'The message is signed or packed but not encrypted; ask for an encrypted file.'),
+  DECRYPT_IS_KEY: file(false, 'This is an OpenPGP key, not a report; take it out of the folder.'),
+  DECRYPT_IS_SIGNATURE: file(false, 'This is a detached signature, not a report; take it out of the folder.'),
+  DECRYPT_UNSUPPORTED: file(false, 'The message uses a cipher or packet that is not supported; ask for AES-256.'),
+
+  ZIP_CORRUPT: file(false, 'The archive is damaged; ask for the file to be delivered again.'),
+  ZIP_TRUNCATED: file(false, 'The archive ends too early; ask for the file to be delivered again.'),
+  ZIP_CRC: file(false, 'A member’s checksum does not match its bytes; ask for the file to be delivered again.'),
+  ZIP_SIZE: file(false, 'A member’s size does not match its bytes; ask for the file to be delivered again.'),
+  ZIP_DIRECTORY: file(
+    false,
+    'The archive’s directory lists something else than the archive holds; ask for the file to be delivered again.'
+  ),
+  ZIP_ENCRYPTED: file(false, 'A member is protected by a ZIP password; ask for a plain archive inside the message.'),
+  ZIP_UNSUPPORTED: file(false, 'A member is packed in a way that cannot be read as a stream; ask for deflate.'),
+
+  PARSE_EMPTY: file(false, 'The file has no bytes at all; ask for it to be delivered again.'),
+  PARSE_NO_ROWS: file(false, 'There is a header and no row below it; ask whether the report was meant to be empty.'),
+  PARSE_HTML: file(false, 'This is a web page, most likely an error page saved as a report; fetch the report again.'),
+  PARSE_SPREADSHEET: file(false, 'This is an Excel workbook; save it as CSV, or take the file as SMT sent it.'),
+  PARSE_UTF16: file(false, 'The text is UTF-16; save it as UTF-8, or take the file as SMT sent it.'),
+  PARSE_SEPARATOR: file(false, 'The columns are not separated by commas; save the file with commas.'),
+  PARSE_MISSING_COLUMN: file(false, 'A column is missing; take the file as SMT sent it.'),
+  PARSE_DUPLICATE_COLUMN: file(false, 'A column stands twice in the header; take the file as SMT sent it.'),
+  PARSE_UNKNOWN_HEADER: file(
+    false,
+    'The name promises intervals but the header is not known; report the header to us.'
+  ),
+  PARSE_LINE_TOO_LONG: file(false, 'A line is longer than any row can be; the file is not what its header says.'),
+  PARSE_TOO_MANY_REJECTS: file(
+    false,
+    'Look at the row codes that the message counts; raise maxRejects only if the rest is wanted without those rows.'
+  ),
+
+  ROW_CELL_COUNT: row('The row has more or fewer cells than the header; look at the line.'),
+  ROW_UNCLOSED_QUOTE: row('A quotation mark is opened and not closed on its line; look at the line.'),
+  ROW_BAD_ESIID: row('An ESIID is 17 or 22 digits and begins with 10; look at the line.'),
+  ROW_ESIID_AS_NUMBER: row(
+    'A spreadsheet turned the ESIID into a number and its digits are lost; take the file as SMT sent it.'
+  ),
+  ROW_BAD_DATE: row('Dates are MM/DD/YYYY; look at the line.'),
+  ROW_TWO_DIGIT_YEAR: row('The year has two digits; save the file with four, or take it as SMT sent it.'),
+  ROW_BAD_REVISION: row('A revision is MM/DD/YYYY HH:MM:SS or blank; look at the line.'),
+  ROW_BAD_TIME: row('Times are HH:MM from 00:00 to 24:00; look at the line.'),
+  ROW_TWELVE_HOUR_CLOCK: row('Times are on a 24-hour clock; save the file without AM and PM.'),
+  ROW_NOT_15_MINUTES: row('The row is not one of the day’s quarter hours; only 15-minute intervals are taken.'),
+  ROW_NONEXISTENT_HOUR: row('The clock skipped this hour in spring, so there cannot be a reading; ask SMT.'),
+  ROW_AMBIGUOUS_HOUR: row(
+    'The repeated autumn hour is out of order here, so nobody can tell its two passes apart; take the file as SMT sent it.'
+  ),
+  ROW_BAD_KWH: row('kWh is a plain decimal number, or blank for no reading; look at the line.'),
+  ROW_NEGATIVE_KWH: row('Both directions are written with positive numbers; ask SMT what a negative one means.'),
+  ROW_KWH_OUT_OF_RANGE: row('kWh has at most seven digits before the point and five after it; look at the line.'),
+  ROW_BAD_FLAG: row('ESTIMATED_ACTUAL is A or E; look at the line.'),
+  ROW_BAD_DIRECTION: row('The direction is Consumption or Surplus Generation; look at the line.'),
+
+  STORE_BUSY: run(true, 'Another process holds the store; wait for it to end, or give this one a store of its own.'),
+  STORE_OPEN: run(false, 'The store could not be opened; check its path, its permissions and its version.'),
+  STORE_WRITE: run(true, 'The store refused to write; check disk space and permissions, then run again.'),
+  STORE_FENCED: file(true, 'Another worker took this file over meanwhile; its result stands.'),
+  SINK_NO_ACCOUNT: file(false, 'End the stream with the FileAccount that IntervalParser gives last.'),
+  SINK_ROW_EQUATION: file(false, 'The counts of rows do not add up; this is a fault of a stage, report it to us.')
+} as const satisfies Record<string, Meaning>
+
+/** The stable name of one problem. */
+export type ErrorCode = keyof typeof catalogue
+
+/** Every {@link ErrorCode}, in the order of `docs/errors.md`. */
+export const errorCodes = Object.keys(catalogue) as readonly ErrorCode[]
+
+/** Codes of single rows: those that reject a row and let its file go on. */
+export type RowCode = Extract<ErrorCode, `ROW_${string}`>
+
+/** What to do about a code, in one sentence. */
+export function adviceFor(code: ErrorCode): string {
+  return catalogue[code].advice
+}
+
+/** Where a problem stands. */
+export interface ErrorPlace {
+  /** Path of the file as its source lists it. */
+  readonly file?: string | undefined
+  /** Name of the entry inside the file. */
+  readonly entry?: string | undefined
+  /** Line of the entry, counted from 1. */
+  readonly line?: number | undefined
+  /** The other library's error, untouched. */
+  readonly cause?: unknown
+}
+
+/** Base class of everything this package throws on purpose. Message grammar: what happened: on what. */
+export class IngestError extends Error {
+  readonly code: ErrorCode
+  readonly file: string | undefined
+  readonly entry: string | undefined
+  readonly line: number | undefined
+
+  constructor(code: ErrorCode, what: string, place: ErrorPlace = {}) {
+    super(describe(what, place), place.cause === undefined ? undefined : { cause: place.cause })
+    this.name = new.target.name
+    this.code = code
+    this.file = place.file
+    this.entry = place.entry
+    this.line = place.line
+  }
+
+  /** Whether the same work may succeed later without anybody changing anything. */
+  get retryable(): boolean {
+    return catalogue[this.code].retryable
+  }
+
+  /** Whether it ends one file (the run goes on with the next) or the whole run. */
+  get stopsRun(): boolean {
+    return catalogue[this.code].stops === 'run'
+  }
+
+  /** What to do, in one sentence. */
+  get advice(): string {
+    return adviceFor(this.code)
+  }
+}
+
+/** An option, or a combination of options, that cannot work. */
+export class ConfigError extends IngestError {}
+/** Listing, connecting, reading or verifying at a source failed. */
+export class SourceError extends IngestError {}
+/** An OpenPGP message could not be opened, or must not be. */
+export class DecryptError extends IngestError {}
+/** A ZIP archive is damaged or cannot be read as a stream. */
+export class UnpackError extends IngestError {}
+/** The text is not what it should be. */
+export class ParseError extends IngestError {}
+/** A store refused, or the stream into it broke its rules. */
+export class SinkError extends IngestError {}
+/** The work was stopped by its AbortSignal. */
+export class AbortError extends IngestError {
+  constructor(place: ErrorPlace = {}) {
+    super('ABORTED', 'stopped by its signal', place)
+  }
+}
+
+/**
+ * The innermost error of ours inside somebody else's wrapping, if there is one.
+ * A dropped session that surfaces inside the decryptor is still the source's error.
+ */
+export function findIngestError(error: unknown): IngestError | undefined {
+  let found: IngestError | undefined
+  const seen = new Set<unknown>()
+  for (let e = error; e instanceof Error && !seen.has(e); e = e.cause) {
+    seen.add(e)
+    if (e instanceof IngestError) found = e
+  }
+  return found
+}
+
+/** An ESIID as it may be shown: its last four digits. */
+export function shortEsiid(esiid: string): string {
+  return `…${esiid.slice(-4)}`
+}
+
+/** Text that may be shown: ESIIDs shortened, wherever they stand. */
+export function maskEsiids(text: string): string {
+  return text.replace(/(?<!\d)10(?:\d{20}|\d{15})(?!\d)/g, shortEsiid)
+}
+
+/** A quoted header that may be shown: every run of eight or more digits masked. */
+export function maskDigits(text: string): string {
+  return text.replace(/\d{8,}/g, digits => '#'.repeat(digits.length))
+}
+
+function describe(what: string, { file, entry, line }: ErrorPlace): string {
+  const place = [file, entry !== undefined && entry !== file && `entry ${entry}`, line !== undefined && `line ${line}`]
+  const subject = place.filter(part => typeof part === 'string' && part !== '').join(' ')
+  return maskEsiids(subject === '' ? what : `${what}: ${subject}`)
+}

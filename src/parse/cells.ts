@@ -1,0 +1,74 @@
+/** The cells of one line: split at the separator, trimmed, quotes opened (RFC 4180). Undefined: a quote stays open. */
+export function splitCells(line: string, separator = ','): string[] | undefined {
+  if (!line.includes('"')) return line.split(separator).map(cell => cell.trim())
+  const cells: string[] = []
+  let at = 0
+  for (;;) {
+    while (line[at] === ' ' || line[at] === '\t') at++
+    if (line[at] === '"') {
+      const quoted = readQuoted(line, at)
+      if (quoted === undefined) return undefined
+      const end = line.indexOf(separator, quoted.end)
+      const rest = line.slice(quoted.end, end < 0 ? undefined : end)
+      cells.push((quoted.text + rest).trim())
+      if (end < 0) return cells
+      at = end + 1
+    } else {
+      const end = line.indexOf(separator, at)
+      cells.push(line.slice(at, end < 0 ? undefined : end).trim())
+      if (end < 0) return cells
+      at = end + 1
+    }
+  }
+}
+
+function readQuoted(line: string, open: number): { text: string; end: number } | undefined {
+  let text = ''
+  let from = open + 1
+  for (;;) {
+    const close = line.indexOf('"', from)
+    if (close < 0) return undefined
+    text += line.slice(from, close)
+    if (line[close + 1] !== '"') return { text, end: close + 1 }
+    text += '"'
+    from = close + 2
+  }
+}
+
+/** Milliseconds-free clock and calendar cells as SMT writes them. */
+export type CellProblem = 'bad' | 'twelve-hour' | 'two-digit-year'
+
+/** `MM/DD/YYYY` or `M/D/YYYY`. */
+export function readDate(cell: string): { year: number; month: number; day: number } | CellProblem {
+  const match = /^(\d{1,2})\/(\d{1,2})\/(\d{4}|\d{2})$/.exec(cell)
+  if (!match) return 'bad'
+  if (match[3]!.length === 2) return 'two-digit-year'
+  return { year: Number(match[3]), month: Number(match[1]), day: Number(match[2]) }
+}
+
+/** `HH:MM` or `H:MM`, 00:00 to 24:00, as minutes of the day. */
+export function readTime(cell: string): number | CellProblem {
+  const match = /^(\d{1,2}):(\d{2})$/.exec(cell)
+  if (!match) return /\d\s*[ap]\.?m\.?$/i.test(cell) ? 'twelve-hour' : 'bad'
+  const minutes = Number(match[1]) * 60 + Number(match[2])
+  return Number(match[2]) > 59 || minutes > 1440 ? 'bad' : minutes
+}
+
+/** The time of a revision stamp, `HH:MM:SS` or `H:MM`, as seconds of the day. */
+export function readClock(cell: string): number | CellProblem {
+  const match = /^(\d{1,2}):(\d{2})(?::(\d{2}))?$/.exec(cell)
+  if (!match) return /\d\s*[ap]\.?m\.?$/i.test(cell) ? 'twelve-hour' : 'bad'
+  const [hours, minutes, seconds] = [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)]
+  return hours > 23 || minutes > 59 || seconds > 59 ? 'bad' : (hours * 60 + minutes) * 60 + seconds
+}
+
+/** kWh as an exact number of 0.00001 kWh, which is what DECIMAL(12,5) can hold. */
+export function readKwh(cell: string): number | 'bad' | 'negative' | 'out-of-range' {
+  const match = /^(-?)(\d*)(?:\.(\d*))?$/.exec(cell)
+  if (!match || `${match[2]}${match[3] ?? ''}` === '') return 'bad'
+  const whole = match[2]!.replace(/^0+/, '')
+  const decimals = (match[3] ?? '').replace(/0+$/, '')
+  if (whole.length > 7 || decimals.length > 5) return 'out-of-range'
+  const units = Number(whole) * 100_000 + Number(decimals.padEnd(5, '0'))
+  return match[1] === '-' && units > 0 ? 'negative' : units
+}

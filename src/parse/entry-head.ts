@@ -1,0 +1,108 @@
+import { ParseError } from '../errors.ts'
+import { splitCells } from './cells.ts'
+import { type BoundLayout, bindLayout, type HeaderProblem, showHeader } from './layouts.ts'
+
+/** Bytes within which a header must end. */
+export const LONGEST_HEAD = 64 * 1024
+
+/** The beginning of an entry, up to the end of its first line. */
+export interface EntryHead {
+  /** First line, without its end and without a byte-order mark. */
+  readonly line: string
+  /** The byte that ends lines: LF, or CR in files that know no other. */
+  readonly lineEnd: number
+  /** Offset of the first byte after the line's end. */
+  readonly next: number
+}
+
+/** What an entry turned out to be. */
+export type EntryKind =
+  | { readonly kind: 'intervals'; readonly layout: BoundLayout; readonly head: EntryHead }
+  | { readonly kind: 'unknown'; readonly header: string }
+
+/** Where an entry stands, for errors and for what its name promises. */
+export interface EntryPlace {
+  readonly name: string
+  readonly file: string | undefined
+  /** Whether it stood in an archive, beside others. */
+  readonly packed: boolean
+}
+
+/** The first line, when the bytes hold all of it (or nothing more comes). */
+export function findHead(bytes: Uint8Array, complete: boolean): EntryHead | undefined {
+  const from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
+  const feed = bytes.indexOf(10)
+  const carriage = bytes.indexOf(13)
+  // A CR that is not half of a CR LF ends lines in files that have no LF before it.
+  const alone = carriage >= 0 && (feed < 0 || carriage < feed - 1) && (carriage + 1 < bytes.length || complete)
+  const end = alone ? carriage : feed
+  if (end < 0 && !complete && bytes.length < LONGEST_HEAD) return undefined
+  const last = end < 0 ? bytes.length : end
+  const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', from, last)
+  return { line: line.replace(/\r$/, ''), lineEnd: alone ? 13 : 10, next: Math.min(last + 1, bytes.length) }
+}
+
+/**
+ * Classifies an entry: by its header first, then by its name. One that neither looks nor is named like intervals is
+ * left alone; one that is, but cannot be read, fails its file with the reason.
+ */
+export function classify(bytes: Uint8Array, head: EntryHead, place: EntryPlace): EntryKind {
+  const fail = (code: ConstructorParameters<typeof ParseError>[0], what: string): never => {
+    throw new ParseError(code, what, { file: place.file, entry: place.packed ? place.name : undefined })
+  }
+  const promised = promisesIntervals(place.name)
+  const matters = promised || !place.packed
+  if (place.packed && /^(\[Content_Types\]\.xml|xl\/.*)$/i.test(place.name)) {
+    fail('PARSE_SPREADSHEET', 'the file is an Excel workbook')
+  }
+  if (isUtf16(bytes)) {
+    if (matters || /E\0?S\0?I\0?I\0?D/.test(head.line)) fail('PARSE_UTF16', 'the text is UTF-16')
+  } else if (matters && isHtml(head.line)) {
+    fail('PARSE_HTML', 'the file is a web page')
+  }
+  const cells = splitCells(head.line) ?? [head.line]
+  const bound = bindLayout(cells)
+  if ('layout' in bound) return { kind: 'intervals', layout: bound, head }
+  const separator = otherSeparator(head.line)
+  if (separator) fail('PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)
+  if (bound.intervals || promised) failHeader(bound, fail)
+  return { kind: 'unknown', header: printable(showHeader(cells)) }
+}
+
+/** Whether a name promises intervals: `IntervalMeterUsage…`, `IntervalData…`, in any case of letters. */
+export function promisesIntervals(name: string): boolean {
+  return /interval/i.test(name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1))
+}
+
+function failHeader({ code, what }: HeaderProblem, fail: (code: HeaderProblem['code'], what: string) => never): never {
+  return fail(code, printable(what))
+}
+
+/** A UTF-16 byte-order mark, or a zero beside every letter. */
+function isUtf16(bytes: Uint8Array): boolean {
+  const mark = (bytes[0]! << 8) | bytes[1]!
+  if (mark === 0xfffe || mark === 0xfeff) return true
+  const zeros = bytes.subarray(0, 64).reduce((sum, byte) => sum + (byte === 0 ? 1 : 0), 0)
+  const letters = bytes.subarray(0, 64).reduce((sum, byte) => sum + (byte >= 32 && byte < 127 ? 1 : 0), 0)
+  return zeros >= 8 && zeros + letters >= Math.min(64, bytes.length) - 4
+}
+
+function isHtml(line: string): boolean {
+  return /^\s*(<!doctype html|<html|<head|<body|<\?xml[^>]*>\s*<html)/i.test(line)
+}
+
+/** The separator that would make this an interval header. */
+function otherSeparator(line: string): string | undefined {
+  const separators = { ';': 'semicolons', '\t': 'tabs', '|': 'vertical bars' }
+  for (const [separator, name] of Object.entries(separators)) {
+    const bound = bindLayout(line.split(separator))
+    if ('layout' in bound || bound.intervals) return name
+  }
+  return undefined
+}
+
+/** Text that is safe on a terminal. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '·')
+}

@@ -1,0 +1,128 @@
+import type { EntryLabel } from '../batch.ts'
+import type { RowCode } from '../errors.ts'
+
+/** Rows by outcome. `read` is the sum of the other five. */
+export interface RowCounts {
+  /** Lines below the header that are not blank. */
+  readonly read: number
+  /** Became intervals. */
+  readonly accepted: number
+  /** Could not be read; each is named in `rejects`. */
+  readonly rejected: number
+  /** Blank readings of an hour that does not exist (spring). */
+  readonly placeholder: number
+  /** Blank readings of an hour that does. */
+  readonly missing: number
+  /** The header again, among the rows. */
+  readonly repeatedHeader: number
+}
+
+/** One row that could not be read. Its text is not kept: it identifies a home. */
+export interface RowReject {
+  readonly code: RowCode
+  /** Line in the entry, from 1. */
+  readonly line: number
+  /** Byte offset of the line in the entry. */
+  readonly offset: number
+}
+
+/** What the accepted rows of an entry or a file say, in sum. */
+export interface Quality {
+  /** Accepted rows flagged as estimated. */
+  readonly estimated: number
+  /** Energy of the accepted rows, in kWh, exact to 0.00001. */
+  readonly kwh: { readonly consumption: number; readonly surplusGeneration: number }
+  /** UTC epoch milliseconds of the earliest and the latest interval's start; null without any. */
+  readonly first: number | null
+  readonly last: number | null
+  /** Meter-days in autumn that list the repeated hour once: read as its first pass, four intervals missing. */
+  readonly ambiguousHourAssumed: number
+}
+
+/** What became of one entry. */
+export interface EntryAccount extends EntryLabel {
+  /** `intervals`: read as such. `unknown`: neither looks nor is named like intervals. `folder`: has no bytes. */
+  readonly kind: 'intervals' | 'unknown' | 'folder'
+  readonly outcome: 'used' | 'unhandled'
+  /** Unpacked bytes. */
+  readonly bytes: number
+  /** CRC-32 of the unpacked bytes as eight hex digits; null outside an archive, which has none to compare with. */
+  readonly crc32: string | null
+  /** The layout its header was found to be. */
+  readonly layout: string | null
+  /** The first line of an unhandled entry, cut short, long numbers masked. */
+  readonly header: string | null
+  readonly rows: RowCounts
+  readonly rejects: readonly RowReject[]
+  readonly quality: Quality
+}
+
+/** Counts of nothing. */
+export const noRows: RowCounts = { read: 0, accepted: 0, rejected: 0, placeholder: 0, missing: 0, repeatedHeader: 0 }
+
+/** Quality of nothing. */
+export const noQuality: Quality = {
+  estimated: 0,
+  kwh: { consumption: 0, surplusGeneration: 0 },
+  first: null,
+  last: null,
+  ambiguousHourAssumed: 0
+}
+
+/** The last thing a parser gives: every entry of the file, and every row by outcome. */
+export class FileAccount {
+  readonly entries: readonly EntryAccount[]
+  readonly rows: RowCounts
+  readonly quality: Quality
+
+  constructor(entries: readonly EntryAccount[]) {
+    this.entries = entries
+    this.rows = entries.map(entry => entry.rows).reduce(addRows, noRows)
+    this.quality = entries.map(entry => entry.quality).reduce(addQuality, noQuality)
+  }
+}
+
+/** Whether every row read has exactly one outcome (I7). */
+export function rowsAddUp({ rows }: { readonly rows: RowCounts }): boolean {
+  return rows.read === rows.accepted + rows.rejected + rows.placeholder + rows.missing + rows.repeatedHeader
+}
+
+/** How often each row code occurs, the most frequent first. */
+export function countRejects(entries: readonly EntryAccount[]): readonly (readonly [RowCode, number])[] {
+  const counts = new Map<RowCode, number>()
+  for (const { rejects } of entries) for (const { code } of rejects) counts.set(code, (counts.get(code) ?? 0) + 1)
+  return [...counts].sort((a, b) => b[1] - a[1])
+}
+
+function addRows(a: RowCounts, b: RowCounts): RowCounts {
+  return {
+    read: a.read + b.read,
+    accepted: a.accepted + b.accepted,
+    rejected: a.rejected + b.rejected,
+    placeholder: a.placeholder + b.placeholder,
+    missing: a.missing + b.missing,
+    repeatedHeader: a.repeatedHeader + b.repeatedHeader
+  }
+}
+
+function addQuality(a: Quality, b: Quality): Quality {
+  return {
+    estimated: a.estimated + b.estimated,
+    kwh: {
+      consumption: addKwh(a.kwh.consumption, b.kwh.consumption),
+      surplusGeneration: addKwh(a.kwh.surplusGeneration, b.kwh.surplusGeneration)
+    },
+    first: extreme(Math.min, a.first, b.first),
+    last: extreme(Math.max, a.last, b.last),
+    ambiguousHourAssumed: a.ambiguousHourAssumed + b.ambiguousHourAssumed
+  }
+}
+
+/** Sums of exact decimals, kept exact. */
+function addKwh(a: number, b: number): number {
+  return Math.round((a + b) * 100_000) / 100_000
+}
+
+function extreme(choose: (a: number, b: number) => number, a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : choose(a, b)
+}

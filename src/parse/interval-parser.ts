@@ -1,0 +1,182 @@
+import type { Duplex } from 'node:stream'
+import { z } from 'zod'
+import type { EntryLabel, IntervalBatch } from '../batch.ts'
+import { AbortError, ParseError } from '../errors.ts'
+import { settle } from '../options.ts'
+import type { IngestFile } from '../source/source.ts'
+import { StageStream } from '../stage-stream.ts'
+import { type Entry, readEntries } from '../unpack/read-entries.ts'
+import { classify, type EntryKind, findHead, promisesIntervals } from './entry-head.ts'
+import { countRejects, type EntryAccount, FileAccount, noQuality, noRows } from './file-account.ts'
+import { IntervalScanner } from './interval-scanner.ts'
+
+/** Grows when the same bytes would give other rows. Kept with every entry in the ledger. */
+export const PARSER_VERSION = 1
+
+/** Rejects that every file may have, however short it is. */
+const ALWAYS_ALLOWED = 10
+
+/** How intervals are read. */
+export interface IntervalParserOptions {
+  /**
+   * Rows per batch.
+   * @default 8192
+   */
+  readonly batchRows?: number
+  /**
+   * Rejected rows after which a file fails.
+   * @default 1000
+   */
+  readonly maxRejects?: number
+  /**
+   * Share of a file's rows that may be rejected before it fails; ten are always allowed.
+   * @default 0.001
+   */
+  readonly maxRejectShare?: number
+}
+
+const schema = z.strictObject({
+  batchRows: z.number().int().min(1).max(1_000_000).default(8192),
+  maxRejects: z.number().int().min(0).default(1000),
+  maxRejectShare: z.number().min(0).max(1).default(0.001)
+})
+
+/**
+ * Reads the intervals of opened files: ZIP archives (told by their first bytes) or plain CSV, header by header.
+ *
+ * In: opened bytes of one file. Out: batches of intervals, in file order, and last one {@link FileAccount}.
+ * Memory: one chunk in and one unpacked, two batches, and the row a chunk cut in half.
+ */
+export class IntervalParser implements AsyncDisposable {
+  readonly #options: z.output<typeof schema>
+
+  constructor(options: IntervalParserOptions = {}) {
+    this.#options = settle('IntervalParser', schema, options)
+  }
+
+  /** One Node stream for one file. Rows are provisional until its pipeline resolves. */
+  stream(file?: Pick<IngestFile, 'name' | 'path'>, options: { readonly signal?: AbortSignal } = {}): Duplex {
+    return new StageStream<Uint8Array, IntervalBatch | FileAccount>(
+      (chunks, signal) => this.#read(chunks, file, options.signal ? AbortSignal.any([signal, options.signal]) : signal),
+      { readableObjectMode: true, readableHighWaterMark: 1 }
+    )
+  }
+
+  /** Holds nothing that needs closing; here so that every stage ends alike. */
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async *#read(
+    chunks: AsyncIterable<Uint8Array>,
+    file: Pick<IngestFile, 'name' | 'path'> | undefined,
+    signal: AbortSignal
+  ): AsyncGenerator<IntervalBatch | FileAccount, void> {
+    const accounts: EntryAccount[] = []
+    const path = file?.path
+    for await (const entry of readEntries(chunks, { name: file?.name, file: path })) {
+      const rejected = accounts.reduce((sum, account) => sum + account.rows.rejected, 0)
+      accounts.push(yield* this.#readEntry(entry, path, this.#options.maxRejects - rejected, signal))
+    }
+    const account = new FileAccount(accounts)
+    this.#judge(account, file)
+    yield account
+  }
+
+  async *#readEntry(
+    entry: Entry,
+    file: string | undefined,
+    maxRejects: number,
+    signal: AbortSignal
+  ): AsyncGenerator<IntervalBatch, EntryAccount> {
+    const label: EntryLabel = { index: entry.index, name: entry.name }
+    const chunks = entry[Symbol.asyncIterator]()
+    const { bytes, kind } = await readHead(entry, chunks, file)
+    let size = bytes.length
+    let scanner: IntervalScanner | undefined
+    if (kind.kind === 'intervals') {
+      const { layout, head } = kind
+      const { batchRows } = this.#options
+      const offset = head.next
+      scanner = new IntervalScanner({
+        entry: label,
+        layout,
+        file,
+        lineEnd: head.lineEnd,
+        offset,
+        batchRows,
+        maxRejects
+      })
+      yield* scanner.push(bytes.subarray(offset))
+    }
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+      if (signal.aborted) throw new AbortError({ file })
+      size += next.value.length
+      if (scanner) yield* scanner.push(next.value)
+    }
+    if (scanner) yield* scanner.end()
+    return accountOf(label, kind, size, entry, scanner)
+  }
+
+  /** Whether the file as a whole may pass. */
+  #judge(account: FileAccount, file: Pick<IngestFile, 'name' | 'path'> | undefined): void {
+    const { rows, entries } = account
+    const { maxRejectShare, maxRejects } = this.#options
+    const used = entries.filter(entry => entry.outcome === 'used')
+    const place = { file: file?.path }
+    if (used.length > 0 && rows.read === 0) throw new ParseError('PARSE_NO_ROWS', 'a header and no row', place)
+    if (used.length === 0 && file && promisesIntervals(file.name)) {
+      const header = entries[0]?.header ?? ''
+      throw new ParseError('PARSE_UNKNOWN_HEADER', `no entry is an interval report, header ${header}`, place)
+    }
+    const allowed = Math.min(maxRejects, Math.max(ALWAYS_ALLOWED, Math.floor(rows.read * maxRejectShare)))
+    const nothingLeft = rows.rejected > 0 && rows.accepted === 0
+    if (rows.rejected <= allowed && !nothingLeft) return
+    const reasons = countRejects(entries).map(([code, count]) => `${code} ${count}`)
+    const what = `${rows.rejected} of ${rows.read} rows rejected (${reasons.join(', ')})`
+    throw new ParseError('PARSE_TOO_MANY_REJECTS', what, { ...place, line: entries[0]?.rejects[0]?.line })
+  }
+}
+
+/** Reads an entry up to the end of its first line, and tells what it is. */
+async function readHead(
+  entry: Entry,
+  chunks: AsyncIterator<Uint8Array>,
+  file: string | undefined
+): Promise<{ bytes: Uint8Array; kind: EntryKind | { kind: 'folder' } }> {
+  let bytes: Uint8Array = new Uint8Array(0)
+  for (;;) {
+    const { done, value } = await chunks.next()
+    if (!done) bytes = bytes.length === 0 ? value : Buffer.concat([bytes, value])
+    const head = findHead(bytes, done === true)
+    if (!head) continue
+    const place = { name: entry.name, file, packed: entry.packed }
+    if (bytes.length === 0 && entry.name.endsWith('/')) return { bytes, kind: { kind: 'folder' } }
+    if (bytes.length === 0 && promisesIntervals(entry.name)) {
+      throw new ParseError('PARSE_EMPTY', 'the entry is empty', { file, entry: entry.name })
+    }
+    return { bytes, kind: classify(bytes, head, place) }
+  }
+}
+
+function accountOf(
+  label: EntryLabel,
+  kind: EntryKind | { kind: 'folder' },
+  bytes: number,
+  entry: Entry,
+  scanner: IntervalScanner | undefined
+): EntryAccount {
+  const scanned = scanner?.account() ?? { rows: noRows, rejects: [], quality: noQuality }
+  return {
+    ...label,
+    kind: kind.kind,
+    outcome: scanner ? 'used' : 'unhandled',
+    bytes,
+    crc32: entry.crc32 === undefined ? null : entry.crc32.toString(16).padStart(8, '0'),
+    layout: kind.kind === 'intervals' ? kind.layout.layout.name : null,
+    header: kind.kind === 'unknown' ? kind.header : null,
+    ...scanned
+  }
+}

@@ -1,0 +1,56 @@
+/** Reads an async iterable of chunks by the piece, with a way back. */
+export class ByteReader {
+  readonly #chunks: AsyncIterator<Uint8Array>
+  #held: Buffer = Buffer.alloc(0)
+  #ended = false
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks[Symbol.asyncIterator]()
+  }
+
+  /** The next `n` bytes without taking them; fewer only at the end. */
+  async peek(n: number): Promise<Buffer> {
+    if (this.#held.length < n && !this.#ended) {
+      const pieces = [this.#held]
+      let length = this.#held.length
+      while (length < n) {
+        const { done, value } = await this.#chunks.next()
+        if (done) {
+          this.#ended = true
+          break
+        }
+        pieces.push(asBuffer(value))
+        length += value.length
+      }
+      this.#held = Buffer.concat(pieces)
+    }
+    return this.#held.subarray(0, n)
+  }
+
+  /** Passes over `n` bytes that were peeked at. */
+  skip(n: number): void {
+    this.#held = this.#held.subarray(n)
+  }
+
+  /** The next piece of any length, at most `most` bytes; undefined at the end. */
+  async next(most = Number.POSITIVE_INFINITY): Promise<Buffer | undefined> {
+    while (this.#held.length === 0 && !this.#ended) {
+      const { done, value } = await this.#chunks.next()
+      if (done) this.#ended = true
+      else this.#held = asBuffer(value)
+    }
+    if (this.#held.length === 0) return undefined
+    const piece = this.#held.subarray(0, most)
+    this.#held = this.#held.subarray(piece.length)
+    return piece
+  }
+
+  /** Puts back the rest of a piece that {@link ByteReader.next} gave. */
+  unread(rest: Buffer): void {
+    if (rest.length > 0) this.#held = this.#held.length === 0 ? rest : Buffer.concat([rest, this.#held])
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
