@@ -17,6 +17,7 @@ const catalogue = {
   CONFIG_INVALID: run(false, 'Correct the option that the message names.'),
   CONFIG_MISSING_PEER: run(false, 'Install the package that the message names beside @intelliwatt/smt-ingest.'),
   ABORTED: run(true, 'Run again; whatever was not committed starts afresh.'),
+  UNEXPECTED: run(true, 'This is a fault of the program; report it with its cause.'),
 
   SFTP_CONNECT: run(true, 'Check host and port, and whether the server admits the address of this machine.'),
   SFTP_HOST_KEY_UNKNOWN: run(

@@ -1,0 +1,40 @@
+// Where do files come from?
+export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
+export { SftpSource, type SftpSourceOptions } from './source/sftp-source.ts'
+export type { FilesOptions, IngestFile, PassedOver, Source, Transfer } from './source/source.ts'
+
+// How are they opened?
+export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
+export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'
+
+// How are they read?
+export { type Direction, directions, type EntryLabel, type Interval, IntervalBatch, type IntervalColumns } from './batch.ts'
+export { type EntryAccount, FileAccount, type Quality, type RowCounts, type RowReject } from './parse/file-account.ts'
+export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'
+
+// Where do they go?
+export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerFile } from './ledger/ledger.ts'
+export type { Evidence, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
+export { type Closing, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
+
+// Who joins the stages?
+export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
+
+// What can go wrong?
+export {
+  AbortError,
+  adviceFor,
+  ConfigError,
+  DecryptError,
+  type ErrorCode,
+  type ErrorPlace,
+  errorCodes,
+  findIngestError,
+  IngestError,
+  ParseError,
+  type RowCode,
+  SinkError,
+  SourceError,
+  UnpackError
+} from './errors.ts'
+export type { Credential } from './options.ts'

@@ -1,0 +1,148 @@
+import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { SinkError } from '../errors.ts'
+import type { LedgerRecord } from './ledger.ts'
+import { MemoryLedger } from './memory-ledger.ts'
+
+/** Lines in the journal for each file, above which opening rewrites it. */
+const COMPACT_ABOVE = 4
+
+/**
+ * A ledger in one file: a journal of JSON lines, each made durable before it counts; the last line of a file is the
+ * truth. For sinks whose store has no transactions.
+ *
+ * Memory: one record for each file ever listed.
+ */
+export class FileLedger extends MemoryLedger {
+  readonly #path: string
+  #journal: FileHandle | undefined
+  #lock: FileHandle | undefined
+  #writing: Promise<void> = Promise.resolve()
+
+  private constructor(path: string) {
+    super()
+    this.#path = path
+  }
+
+  /** Opens the journal at `path`, or begins one. One process at a time: others get `STORE_BUSY`. */
+  static async open(path: string): Promise<FileLedger> {
+    const ledger = new FileLedger(path)
+    await mkdir(dirname(path), { recursive: true })
+    await ledger.#takeLock()
+    try {
+      await ledger.#load()
+    } catch (error) {
+      await ledger.close()
+      throw error
+    }
+    return ledger
+  }
+
+  override async close(): Promise<void> {
+    await this.#writing.catch(() => {})
+    await this.#journal?.close()
+    this.#journal = undefined
+    if (this.#lock) {
+      await rm(this.#lockPath, { force: true })
+      await this.#lock.close()
+      this.#lock = undefined
+    }
+  }
+
+  protected override async keep(fingerprint: string, record: LedgerRecord): Promise<void> {
+    // One after another: two claims of one file must not both see the state before.
+    this.remember(fingerprint, record)
+    this.#writing = this.#writing.then(async () => {
+      await this.#journal!.appendFile(`${JSON.stringify([fingerprint, record])}\n`)
+      await this.#journal!.datasync()
+    })
+    try {
+      await this.#writing
+    } catch (cause) {
+      throw new SinkError('STORE_WRITE', 'the ledger cannot be written', { file: this.#path, cause })
+    }
+  }
+
+  async #load(): Promise<void> {
+    const text = await readFile(this.#path, 'utf8').catch(error => {
+      if (error.code === 'ENOENT') return ''
+      throw new SinkError('STORE_OPEN', 'the ledger cannot be read', { file: this.#path, cause: error })
+    })
+    const lines = text.split('\n')
+    // A line without its end was being written when the process died: it never counted.
+    const torn = lines.pop() !== ''
+    for (const line of lines) {
+      const [fingerprint, record] = parseLine(line, this.#path)
+      // Whoever held a claim is gone: the lock was free.
+      this.remember(fingerprint, record.state === 'claimed' ? { ...record, state: 'seen' } : record)
+    }
+    if (torn || lines.length > COMPACT_ABOVE * this.records().size) await this.#compact()
+    this.#journal = await open(this.#path, 'a')
+  }
+
+  /** Rewrites the journal with one line for each file: beside it, made durable, then put in its place. */
+  async #compact(): Promise<void> {
+    const next = `${this.#path}.next`
+    const file = await open(next, 'w')
+    try {
+      for (const record of this.records()) await file.appendFile(`${JSON.stringify(record)}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(next, this.#path)
+    await syncDirectory(dirname(this.#path))
+  }
+
+  get #lockPath(): string {
+    return `${this.#path}.lock`
+  }
+
+  /** The lock file names its holder; one whose process is gone is taken over. */
+  async #takeLock(): Promise<void> {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      try {
+        this.#lock = await open(this.#lockPath, 'wx')
+        await this.#lock.writeFile(String(process.pid))
+        return
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+          throw new SinkError('STORE_OPEN', 'the ledger cannot be locked', { file: this.#path, cause: error })
+        }
+        const holder = Number(await readFile(this.#lockPath, 'utf8').catch(() => ''))
+        if (isAlive(holder)) break
+        await rm(this.#lockPath, { force: true })
+      }
+    }
+    throw new SinkError('STORE_BUSY', 'another process holds the ledger', { file: this.#path })
+  }
+}
+
+/** Makes a new name in a directory durable. Not every platform can: then nothing is lost that could be kept. */
+export async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+function parseLine(line: string, path: string): [string, LedgerRecord] {
+  try {
+    return JSON.parse(line)
+  } catch (cause) {
+    throw new SinkError('STORE_OPEN', 'the ledger is damaged', { file: path, cause })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

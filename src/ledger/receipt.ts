@@ -1,0 +1,149 @@
+import type { Opened } from '../decrypt/opened.ts'
+import { adviceFor, type ErrorCode, IngestError, maskEsiids } from '../errors.ts'
+import type { EntryAccount, FileAccount, Quality, RowCounts } from '../parse/file-account.ts'
+import type { PassedOver, Transfer } from '../source/source.ts'
+import type { LedgerFile } from './ledger.ts'
+
+/** What the store did with the accepted rows; the first four add up to them. */
+export interface RowsStored {
+  /** No reading stood there before. */
+  readonly inserted: number
+  /** An older version stood there. */
+  readonly replaced: number
+  /** The same reading stood there. */
+  readonly unchanged: number
+  /** A newer version stands there, or stands in this very file. */
+  readonly superseded: number
+  /** Same revision and flag, other kWh: counted beside the four, as a thing to look at. */
+  readonly conflicts: number
+}
+
+/** Why a file is not in. */
+export interface Reason {
+  readonly code: ErrorCode | 'FILTERED' | 'CHANGING'
+  readonly message: string
+  /** What to do, in one sentence. */
+  readonly advice: string
+}
+
+/** What became of one file. */
+export interface Receipt extends LedgerFile {
+  /**
+   * `committed`: its rows are visible. `duplicate`: its content was in already. `quarantined`: it cannot be taken, see
+   * `reason`. `ignored`: a filter leaves it out. `seen`: not taken this time; the next run tries again.
+   */
+  readonly state: 'committed' | 'duplicate' | 'quarantined' | 'ignored' | 'seen'
+  /** True when an earlier run settled it and this one changed nothing. */
+  readonly known: boolean
+  readonly reason: Reason | null
+  /** For a duplicate: the path whose content it repeats. */
+  readonly duplicateOf: string | null
+  /** The bytes as fetched. */
+  readonly fetched: Transfer | null
+  /** The bytes as opened, before unzipping. The hash recognises the same report encrypted anew. */
+  readonly payload: { readonly bytes: number; readonly sha256: string; readonly encrypted: boolean } | null
+  readonly entries: readonly EntryAccount[]
+  readonly rows: (RowCounts & RowsStored) | null
+  readonly quality: Quality | null
+  /** UTC epoch milliseconds. */
+  readonly startedAt: number
+  readonly elapsedMs: number
+}
+
+/** What a finished file is receipted from. */
+export interface Evidence {
+  readonly account: FileAccount
+  readonly fetched: Transfer
+  readonly opened: Opened | undefined
+  readonly stored: RowsStored
+}
+
+/** The part of every receipt that the file itself gives. */
+function blank({ source, path, name, size, modifiedAt }: LedgerFile, startedAt: number) {
+  return {
+    source,
+    path,
+    name,
+    size,
+    modifiedAt,
+    known: false,
+    reason: null,
+    duplicateOf: null,
+    fetched: null,
+    payload: null,
+    entries: [],
+    rows: null,
+    quality: null,
+    startedAt,
+    elapsedMs: Date.now() - startedAt
+  }
+}
+
+/** The hash of what was opened. What is not encrypted is opened as it was fetched. */
+export function payloadOf(fetched: Transfer, opened: Opened | undefined): NonNullable<Receipt['payload']> {
+  const { bytes, sha256 } = opened?.encrypted ? opened : fetched
+  return { bytes, sha256, encrypted: opened?.encrypted ?? false }
+}
+
+export function committed(file: LedgerFile, startedAt: number, evidence: Evidence): Receipt {
+  const { account, fetched, opened, stored } = evidence
+  return {
+    ...blank(file, startedAt),
+    state: 'committed',
+    fetched,
+    payload: payloadOf(fetched, opened),
+    entries: account.entries,
+    rows: { ...account.rows, ...stored },
+    quality: account.quality
+  }
+}
+
+export function duplicate(
+  file: LedgerFile,
+  startedAt: number,
+  evidence: Omit<Evidence, 'stored'>,
+  first: string
+): Receipt {
+  const { account, fetched, opened } = evidence
+  return {
+    ...blank(file, startedAt),
+    state: 'duplicate',
+    duplicateOf: first,
+    fetched,
+    payload: payloadOf(fetched, opened),
+    entries: account.entries
+  }
+}
+
+/** A file that was not taken, because of an error. */
+export function failed(file: LedgerFile, startedAt: number, state: 'quarantined' | 'seen', error: unknown): Receipt {
+  return { ...blank(file, startedAt), state, reason: reasonOf(error) }
+}
+
+/** A listed file that its source did not offer. */
+export function passedOver(file: PassedOver): Receipt {
+  const { state, reason } = file
+  const why: Reason =
+    state === 'ignored'
+      ? { code: 'FILTERED', message: `left out: ${reason}`, advice: 'Change the filter if the file is wanted.' }
+      : { code: 'CHANGING', message: `still changing: ${reason}`, advice: 'Nothing to do; the next run looks again.' }
+  return { ...blank(file, Date.now()), state: state === 'ignored' ? 'ignored' : 'seen', reason: why }
+}
+
+/** A file that an earlier run settled. What it committed then is a duplicate now. */
+export function known(receipt: Receipt): Receipt {
+  const settled = receipt.state === 'committed'
+  return {
+    ...receipt,
+    known: true,
+    state: settled ? 'duplicate' : receipt.state,
+    duplicateOf: settled ? receipt.path : receipt.duplicateOf
+  }
+}
+
+function reasonOf(error: unknown): Reason | null {
+  if (error instanceof IngestError) return { code: error.code, message: error.message, advice: error.advice }
+  if (error === undefined || error === null) return null
+  const message = maskEsiids(error instanceof Error ? error.message : String(error))
+  return { code: 'UNEXPECTED', message, advice: adviceFor('UNEXPECTED') }
+}

@@ -1,0 +1,144 @@
+/** Grows with each change of the tables below. */
+export const SCHEMA_VERSION = 1
+
+/** The store's tables. Instants are UTC; `intervals` has one row for each (esiid, direction, start), by construction. */
+export const schemaSql = [
+  `CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)`,
+  `CREATE TYPE IF NOT EXISTS direction AS ENUM ('consumption', 'surplus-generation')`,
+  `CREATE SEQUENCE IF NOT EXISTS file_ids`,
+  `CREATE SEQUENCE IF NOT EXISTS entry_ids`,
+  `CREATE TABLE IF NOT EXISTS intervals (
+     esiid VARCHAR NOT NULL,
+     start TIMESTAMPTZ NOT NULL,
+     direction direction NOT NULL,
+     kwh DECIMAL(12,5) NOT NULL,
+     estimated BOOLEAN NOT NULL,
+     revision TIMESTAMPTZ,
+     entry_id BIGINT NOT NULL,
+     line UINTEGER NOT NULL
+   )`,
+  `CREATE TABLE IF NOT EXISTS files (
+     file_id BIGINT PRIMARY KEY DEFAULT nextval('file_ids'),
+     fingerprint VARCHAR NOT NULL UNIQUE,
+     source VARCHAR NOT NULL,
+     path VARCHAR NOT NULL,
+     name VARCHAR NOT NULL,
+     size BIGINT NOT NULL,
+     modified_at TIMESTAMPTZ NOT NULL,
+     state VARCHAR NOT NULL,
+     epoch INTEGER NOT NULL,
+     fetched_sha256 VARCHAR,
+     payload_sha256 VARCHAR,
+     duplicate_of VARCHAR,
+     code VARCHAR,
+     reason VARCHAR,
+     receipt VARCHAR,
+     first_seen_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+     updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
+   )`,
+  `CREATE TABLE IF NOT EXISTS entries (
+     entry_id BIGINT PRIMARY KEY DEFAULT nextval('entry_ids'),
+     file_id BIGINT NOT NULL,
+     ordinal INTEGER NOT NULL,
+     name VARCHAR NOT NULL,
+     kind VARCHAR NOT NULL,
+     outcome VARCHAR NOT NULL,
+     layout VARCHAR,
+     header VARCHAR,
+     bytes BIGINT NOT NULL,
+     crc32 VARCHAR,
+     rows_read BIGINT NOT NULL,
+     rows_accepted BIGINT NOT NULL,
+     rows_rejected BIGINT NOT NULL,
+     rows_placeholder BIGINT NOT NULL,
+     rows_missing BIGINT NOT NULL,
+     rows_repeated_header BIGINT NOT NULL,
+     parser_version INTEGER NOT NULL
+   )`,
+  `CREATE TABLE IF NOT EXISTS rejects (
+     entry_id BIGINT NOT NULL,
+     line UINTEGER NOT NULL,
+     byte_offset BIGINT NOT NULL,
+     code VARCHAR NOT NULL
+   )`,
+  // Whatever stands here belongs to a run that died: this process alone holds the file now.
+  `DROP SCHEMA IF EXISTS staging CASCADE`,
+  `CREATE SCHEMA staging`,
+  `UPDATE files SET state = 'seen' WHERE state = 'claimed'`
+]
+
+/** Staging of one file: rows as they come, and which meter each batch's number means. */
+export const stagingSql = (id: number) => [
+  `CREATE TABLE staging.rows_${id} (
+     entry UINTEGER, meter UINTEGER, start DOUBLE, units DOUBLE,
+     estimated UTINYINT, direction UTINYINT, revision DOUBLE, line UINTEGER
+   )`,
+  `CREATE TABLE staging.meters_${id} (meter UINTEGER, esiid VARCHAR)`
+]
+
+/**
+ * The file's own winners, in the store's types: of rows with one key the one with the greatest
+ * (revision, actual over estimated, entry, line). `rivals` counts the rows that were beaten by it.
+ */
+export const winnersSql = (id: number) => `
+  CREATE TABLE staging.winners_${id} AS
+  WITH numbered AS (SELECT meter, esiid, min(meter) OVER (PARTITION BY esiid) AS canon FROM staging.meters_${id}),
+  ranked AS (
+    SELECT n.esiid, r.*,
+      count(*) OVER same_key - 1 AS rivals,
+      lead(struct_pack(revision := r.revision, estimated := r.estimated, units := r.units)) OVER best_first AS runner_up,
+      row_number() OVER best_first AS place
+    FROM staging.rows_${id} r JOIN numbered n USING (meter)
+    WINDOW same_key AS (PARTITION BY n.canon, r.direction, r.start),
+      best_first AS (PARTITION BY n.canon, r.direction, r.start
+        ORDER BY r.revision DESC NULLS LAST, r.estimated, r.entry DESC, r.line DESC)
+  )
+  SELECT esiid, to_timestamp(start / 1000) AS start,
+    (CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END)::direction AS direction,
+    (units / 100000)::DECIMAL(12,5) AS kwh, estimated = 1 AS estimated, to_timestamp(revision / 1000) AS revision,
+    entry, line, rivals,
+    rivals > 0 AND runner_up.revision IS NOT DISTINCT FROM revision AND runner_up.estimated = estimated
+      AND runner_up.units <> units AS conflict
+  FROM ranked WHERE place = 1`
+
+/** What each winner does to the row that stands under its key: I6, from either side of it. */
+export const planSql = (id: number) => `
+  CREATE TEMP TABLE plan AS
+  WITH judged AS (
+    SELECT w.*, new_entry.entry_id, i.rowid AS old, w.conflict AS within,
+      i.revision IS NOT DISTINCT FROM w.revision AND i.estimated = w.estimated AS same_version,
+      i.kwh = w.kwh AS same_kwh,
+      row(coalesce(w.revision, '-infinity'), NOT w.estimated, new_file.payload_sha256, w.entry, w.line)
+        > row(coalesce(i.revision, '-infinity'), NOT i.estimated, f.payload_sha256, e.ordinal, i.line) AS wins
+    FROM staging.winners_${id} w
+    JOIN files new_file ON new_file.file_id = $file
+    JOIN entries new_entry ON new_entry.file_id = $file AND new_entry.ordinal = w.entry
+    LEFT JOIN (
+      SELECT rowid, * FROM intervals WHERE start BETWEEN
+        (SELECT min(start) FROM staging.winners_${id}) AND (SELECT max(start) FROM staging.winners_${id})
+    ) i ON i.esiid = w.esiid AND i.direction = w.direction AND i.start = w.start
+    LEFT JOIN entries e ON e.entry_id = i.entry_id
+    LEFT JOIN files f ON f.file_id = e.file_id
+  )
+  SELECT esiid, start, direction, kwh, estimated, revision, entry_id, line, old, wins, rivals,
+    within OR coalesce(same_version AND NOT same_kwh, false) AS conflict,
+    CASE WHEN old IS NULL THEN 'inserted' WHEN same_version AND same_kwh THEN 'unchanged'
+      WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome
+  FROM judged`
+
+/** The plan carried out. A winner with the same reading takes over its provenance: any order gives the same store. */
+export const mergeSql = [
+  `UPDATE intervals SET kwh = plan.kwh, estimated = plan.estimated, revision = plan.revision,
+     entry_id = plan.entry_id, line = plan.line
+   FROM plan WHERE intervals.rowid = plan.old AND plan.wins`,
+  `INSERT INTO intervals
+   SELECT esiid, start, direction, kwh, estimated, revision, entry_id, line FROM plan WHERE old IS NULL`
+]
+
+/** Rows by what the plan did with them; rows beaten within their own file are superseded. */
+export const countSql = `
+  SELECT count(*) FILTER (outcome = 'inserted') AS inserted, count(*) FILTER (outcome = 'replaced') AS replaced,
+    count(*) FILTER (outcome = 'unchanged') AS unchanged,
+    count(*) FILTER (outcome = 'superseded') + coalesce(sum(rivals), 0) AS superseded,
+    count(*) FILTER (conflict) AS conflicts
+  FROM plan`

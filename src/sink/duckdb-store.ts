@@ -1,0 +1,168 @@
+import { realpath } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
+import { ConfigError, IngestError, SinkError } from '../errors.ts'
+import { SCHEMA_VERSION, schemaSql } from './duckdb-schema.ts'
+
+/** What a query's values may be given as. */
+export type Values = Record<string, DuckDBValue>
+
+/** The library, loaded at first use: it is an optional peer. */
+export type DuckDb = typeof import('@duckdb/node-api')
+
+/**
+ * Files that this process holds open. DuckDB's lock keeps other processes out, not a second opening by the same one,
+ * and closing that one would give up the lock of the first.
+ */
+const held = new Set<string>()
+
+/** How a store is opened. */
+export interface DuckDbStoreOptions {
+  readonly path: string
+  readonly memoryLimit: string
+  readonly threads: number
+}
+
+/** One DuckDB file, held by this process alone, with a connection that does one thing at a time. */
+export class DuckDbStore {
+  readonly duckdb: DuckDb
+  readonly path: string
+  readonly #instance: DuckDBInstance
+  readonly #connection: DuckDBConnection
+  #turn: Promise<unknown> = Promise.resolve()
+
+  private constructor(duckdb: DuckDb, path: string, instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.duckdb = duckdb
+    this.path = path
+    this.#instance = instance
+    this.#connection = connection
+  }
+
+  /** Opens or makes the file, brings its tables up to date and removes what a dead run left in staging. */
+  static async open(options: DuckDbStoreOptions): Promise<DuckDbStore> {
+    const duckdb = await load()
+    const path = await truePath(options.path)
+    if (held.has(path)) throw new SinkError('STORE_BUSY', 'this process holds the store already', { file: path })
+    held.add(path)
+    try {
+      const instance = await openInstance(duckdb, path, options)
+      const store = new DuckDbStore(duckdb, path, instance, await instance.connect())
+      await store.#prepare()
+      return store
+    } catch (error) {
+      held.delete(path)
+      throw error
+    }
+  }
+
+  /** A connection of its own, for staging beside the commits of others. */
+  connect(): Promise<DuckDBConnection> {
+    return this.#instance.connect()
+  }
+
+  /** Work on the store's own connection, one piece after another. */
+  exclusive<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(() => guarded(this.path, () => work(new Sql(this.#connection))))
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  /** Like {@link DuckDbStore.exclusive}, in one transaction. */
+  transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return this.exclusive(async sql => {
+      await sql.run('BEGIN')
+      try {
+        const result = await work(sql)
+        await sql.run('COMMIT')
+        return result
+      } catch (error) {
+        await sql.run('ROLLBACK').catch(() => {})
+        throw error
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#turn
+    this.#connection.closeSync()
+    this.#instance.closeSync()
+    held.delete(this.path)
+  }
+
+  async #prepare(): Promise<void> {
+    await this.transaction(async sql => {
+      for (const statement of schemaSql) await sql.run(statement)
+      const [row] = await sql.rows('SELECT max(version) AS version FROM schema_version')
+      const version = row?.version as number | null
+      if (version === null) await sql.run('INSERT INTO schema_version VALUES ($version)', { version: SCHEMA_VERSION })
+      else if (version > SCHEMA_VERSION) {
+        throw new SinkError('STORE_OPEN', `the store has schema ${version}, this version knows ${SCHEMA_VERSION}`, {
+          file: this.path
+        })
+      }
+    })
+  }
+}
+
+/** SQL on one connection. */
+export class Sql {
+  readonly #connection: DuckDBConnection
+
+  constructor(connection: DuckDBConnection) {
+    this.#connection = connection
+  }
+
+  /** Runs a statement; gives how many rows it changed. */
+  async run(statement: string, values?: Values): Promise<number> {
+    return (await this.#connection.run(statement, values)).rowsChanged
+  }
+
+  /** Runs a query; gives its rows. */
+  async rows(query: string, values?: Values): Promise<Record<string, unknown>[]> {
+    return (await this.#connection.runAndReadAll(query, values)).getRowObjectsJS()
+  }
+}
+
+/** An error of the database as one of ours. */
+export async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof IngestError) throw cause
+    throw new SinkError('STORE_WRITE', 'the store refused the work', { file: path, cause })
+  }
+}
+
+async function openInstance(duckdb: DuckDb, path: string, options: DuckDbStoreOptions): Promise<DuckDBInstance> {
+  try {
+    const instance = await duckdb.DuckDBInstance.create(path, {
+      memory_limit: options.memoryLimit,
+      threads: String(options.threads),
+      // Nothing is fetched from outside, and what does not fit in memory is not written down in the clear.
+      autoinstall_known_extensions: 'false',
+      temp_file_encryption: 'true'
+    })
+    return instance
+  } catch (cause) {
+    const busy = cause instanceof Error && /lock/i.test(cause.message)
+    if (busy) throw new SinkError('STORE_BUSY', 'another process holds the store', { file: path, cause })
+    throw new SinkError('STORE_OPEN', 'the store cannot be opened', { file: path, cause })
+  }
+}
+
+async function load(): Promise<DuckDb> {
+  try {
+    return await import('@duckdb/node-api')
+  } catch (cause) {
+    throw new ConfigError('CONFIG_MISSING_PEER', 'DuckDbSink needs the package @duckdb/node-api', { cause })
+  }
+}
+
+/** The one true name of a file that may not be there yet. */
+async function truePath(path: string): Promise<string> {
+  const whole = resolve(path)
+  const directory = await realpath(dirname(whole)).catch(cause => {
+    throw new SinkError('STORE_OPEN', 'the store’s directory is not there', { file: whole, cause })
+  })
+  return realpath(whole).catch(() => join(directory, basename(whole)))
+}

@@ -1,0 +1,241 @@
+import type { DuckDBAppender, DuckDBConnection, DuckDBDataChunk, DuckDBType } from '@duckdb/node-api'
+import { z } from 'zod'
+import type { IntervalBatch } from '../batch.ts'
+import type { Claim, Ledger } from '../ledger/ledger.ts'
+import type { RowsStored } from '../ledger/receipt.ts'
+import { settle } from '../options.ts'
+import type { FileAccount } from '../parse/file-account.ts'
+import { PARSER_VERSION } from '../parse/interval-parser.ts'
+import type { IngestFile } from '../source/source.ts'
+import { DuckDbLedger, fileId, settleIn } from './duckdb-ledger.ts'
+import { countSql, mergeSql, planSql, stagingSql, winnersSql } from './duckdb-schema.ts'
+import { type DuckDb, DuckDbStore, guarded, type Sql } from './duckdb-store.ts'
+import { type Closing, Sink, type SinkTransaction } from './sink.ts'
+
+/** Rows that one of DuckDB's chunks holds. */
+const CHUNK = 2048
+
+/** Where and how DuckDB keeps intervals. */
+export interface DuckDbSinkOptions {
+  /** The database file. Made when missing; its directory must be there. */
+  readonly path: string
+  /**
+   * What DuckDB may take for itself, in its own words.
+   * @default '256MB'
+   */
+  readonly memoryLimit?: string
+  /** @default 2 */
+  readonly threads?: number
+}
+
+const schema = z.strictObject({
+  path: z.string().min(1),
+  memoryLimit: z
+    .string()
+    .regex(/^\d+(\.\d+)? ?[KMGT]i?B$/i, 'must be a size such as 256MB')
+    .default('256MB'),
+  threads: z.number().int().min(1).default(2)
+})
+
+/**
+ * Intervals in one DuckDB file: `intervals`, the ledger `files`, `entries` and `rejects`.
+ *
+ * A file's rows are staged outside any transaction. One short transaction then merges them, writes the ledger and
+ * checks the epoch: all of it is visible, or nothing. One process holds the file; a second one gets `STORE_BUSY`.
+ *
+ * In: the batches of one file. Out: merged rows.
+ * Memory: one batch, and what `memoryLimit` lets DuckDB have.
+ */
+export class DuckDbSink extends Sink {
+  readonly #options: z.output<typeof schema>
+  #store: Promise<DuckDbStore> | undefined
+  #files = 0
+
+  constructor(options: DuckDbSinkOptions) {
+    super()
+    this.#options = settle('DuckDbSink', schema, options)
+  }
+
+  protected override async openLedger(): Promise<Ledger> {
+    return new DuckDbLedger(await this.#open())
+  }
+
+  protected override async begin(_file: IngestFile, claim: Claim): Promise<SinkTransaction> {
+    const store = await this.#open()
+    return DuckDbTransaction.begin(store, claim, ++this.#files)
+  }
+
+  override async close(): Promise<void> {
+    await super.close()
+    const store = await this.#store?.catch(() => undefined)
+    this.#store = undefined
+    await store?.close()
+  }
+
+  #open(): Promise<DuckDbStore> {
+    this.#store ??= DuckDbStore.open(this.#options).catch(error => {
+      this.#store = undefined
+      throw error
+    })
+    return this.#store
+  }
+}
+
+/** One file between staging and commit. */
+class DuckDbTransaction implements SinkTransaction {
+  readonly recordsCommit = true
+  readonly #store: DuckDbStore
+  readonly #claim: Claim
+  readonly #id: number
+  readonly #connection: DuckDBConnection
+  readonly #rows: DuckDBAppender
+  readonly #meters: DuckDBAppender
+  readonly #rowTypes: readonly DuckDBType[]
+  /** Meters staged so far: each batch numbers its own from here. */
+  #numbered = 0
+
+  private constructor(
+    store: DuckDbStore,
+    claim: Claim,
+    id: number,
+    staging: { connection: DuckDBConnection; rows: DuckDBAppender; meters: DuckDBAppender }
+  ) {
+    this.#store = store
+    this.#claim = claim
+    this.#id = id
+    this.#connection = staging.connection
+    this.#rows = staging.rows
+    this.#meters = staging.meters
+    this.#rowTypes = rowTypes(store.duckdb)
+  }
+
+  static async begin(store: DuckDbStore, claim: Claim, id: number): Promise<DuckDbTransaction> {
+    return guarded(store.path, async () => {
+      const connection = await store.connect()
+      for (const statement of stagingSql(id)) await connection.run(statement)
+      const rows = await connection.createAppender(`rows_${id}`, 'staging')
+      const meters = await connection.createAppender(`meters_${id}`, 'staging')
+      return new DuckDbTransaction(store, claim, id, { connection, rows, meters })
+    })
+  }
+
+  async write(batch: IntervalBatch): Promise<void> {
+    await guarded(this.#store.path, async () => {
+      for (let i = 0; i < batch.esiids.length; i++) {
+        this.#meters.appendUInteger(this.#numbered + i)
+        this.#meters.appendVarchar(batch.esiids[i]!)
+        this.#meters.endRow()
+      }
+      for (let from = 0; from < batch.length; from += CHUNK) {
+        this.#rows.appendDataChunk(this.#chunk(batch, from, Math.min(batch.length, from + CHUNK)))
+      }
+      this.#numbered += batch.esiids.length
+    })
+  }
+
+  async commit(account: FileAccount, closing: Closing): Promise<RowsStored> {
+    const stored = await guarded(this.#store.path, async () => {
+      this.#rows.closeSync()
+      this.#meters.closeSync()
+      await this.#connection.run(winnersSql(this.#id))
+      return this.#store.transaction(sql => this.#merge(sql, account, closing))
+    })
+    // The commit stands; what is left of its staging may also go at the next opening.
+    await this.#drop().catch(() => {})
+    return stored
+  }
+
+  async rollback(): Promise<void> {
+    await this.#drop()
+  }
+
+  /** The short transaction: ledger with its fence, entries, rejects, rows. */
+  async #merge(sql: Sql, account: FileAccount, closing: Closing): Promise<RowsStored> {
+    const file = await fileId(sql, this.#claim.fingerprint)
+    const payload = closing.receipt(nothingStored).payload!.sha256
+    await sql.run('UPDATE files SET payload_sha256 = $payload WHERE file_id = $file', { payload, file })
+    await writeEntries(sql, file, account)
+    await sql.run(planSql(this.#id), { file })
+    for (const statement of mergeSql) await sql.run(statement)
+    const [row] = await sql.rows(countSql)
+    await sql.run('DROP TABLE plan')
+    const stored: RowsStored = {
+      inserted: Number(row!.inserted),
+      replaced: Number(row!.replaced),
+      unchanged: Number(row!.unchanged),
+      superseded: Number(row!.superseded),
+      conflicts: Number(row!.conflicts)
+    }
+    await settleIn(sql, this.#claim, closing.receipt(stored))
+    return stored
+  }
+
+  async #drop(): Promise<void> {
+    await guarded(this.#store.path, async () => {
+      try {
+        // An appender that is merely forgotten would write its rest when it is collected.
+        for (const appender of [this.#rows, this.#meters]) appender.clear()
+        for (const table of ['rows', 'meters', 'winners']) {
+          await this.#connection.run(`DROP TABLE IF EXISTS staging.${table}_${this.#id}`)
+        }
+      } finally {
+        this.#connection.closeSync()
+      }
+    })
+  }
+
+  #chunk(batch: IntervalBatch, from: number, to: number): DuckDBDataChunk {
+    const { start, kwh, estimated, direction, revision, line, meter, entry } = batch
+    const chunk = this.#store.duckdb.DuckDBDataChunk.create(this.#rowTypes, to - from)
+    const columns = Array.from(this.#rowTypes, (_, i) => chunk.getColumnVector(i))
+    const [entries, meters, starts, units, estimates, directions, revisions, lines] = columns
+    for (let i = from, row = 0; i < to; i++, row++) {
+      entries!.setItem(row, entry.index)
+      meters!.setItem(row, this.#numbered + meter[i]!)
+      starts!.setItem(row, start[i]!)
+      units!.setItem(row, Math.round(kwh[i]! * 100_000))
+      estimates!.setItem(row, estimated[i]!)
+      directions!.setItem(row, direction[i]!)
+      revisions!.setItem(row, Number.isNaN(revision[i]!) ? null : revision[i]!)
+      lines!.setItem(row, line[i]!)
+    }
+    for (const column of columns) column.flush()
+    return chunk
+  }
+}
+
+const nothingStored: RowsStored = { inserted: 0, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }
+
+/** The types of `staging.rows`, in the order of its columns. */
+function rowTypes({ UINTEGER, DOUBLE, UTINYINT }: DuckDb): readonly DuckDBType[] {
+  return [UINTEGER, UINTEGER, DOUBLE, DOUBLE, UTINYINT, UTINYINT, DOUBLE, UINTEGER]
+}
+
+async function writeEntries(sql: Sql, file: bigint, account: FileAccount): Promise<void> {
+  for (const entry of account.entries) {
+    const { rows } = entry
+    const [row] = await sql.rows(
+      `INSERT INTO entries (file_id, ordinal, name, kind, outcome, layout, header, bytes, crc32, rows_read,
+         rows_accepted, rows_rejected, rows_placeholder, rows_missing, rows_repeated_header, parser_version)
+       VALUES ($file, $index, $name, $kind, $outcome, $layout, $header, $bytes, $crc32, $read,
+         $accepted, $rejected, $placeholder, $missing, $repeatedHeader, $version) RETURNING entry_id`,
+      {
+        file,
+        index: entry.index,
+        name: entry.name,
+        kind: entry.kind,
+        outcome: entry.outcome,
+        layout: entry.layout,
+        header: entry.header,
+        bytes: entry.bytes,
+        crc32: entry.crc32,
+        ...rows,
+        version: PARSER_VERSION
+      }
+    )
+    const id = row!.entry_id as bigint
+    for (const { line, offset, code } of entry.rejects) {
+      await sql.run('INSERT INTO rejects VALUES ($id, $line, $offset, $code)', { id, line, offset, code })
+    }
+  }
+}

@@ -1,0 +1,252 @@
+import { Writable } from 'node:stream'
+import { IntervalBatch } from '../batch.ts'
+import { openedOf } from '../decrypt/opened.ts'
+import { AbortError, findIngestError, SinkError } from '../errors.ts'
+import type { Claim, ClaimOptions, Ledger } from '../ledger/ledger.ts'
+import { stateAfter } from '../ledger/ledger.ts'
+import { labelOf, MemoryLedger } from '../ledger/memory-ledger.ts'
+import {
+  committed,
+  duplicate,
+  type Evidence,
+  failed,
+  passedOver,
+  payloadOf,
+  type Receipt,
+  type RowsStored
+} from '../ledger/receipt.ts'
+import { FileAccount, rowsAddUp } from '../parse/file-account.ts'
+import type { IngestFile, PassedOver } from '../source/source.ts'
+
+/** What a commit knows beside the account. */
+export interface Closing {
+  readonly claim: Claim
+  readonly evidence: Omit<Evidence, 'stored'>
+  /** The receipt that the commit will have, for sinks that write their ledger in the same transaction as the rows. */
+  receipt(stored: RowsStored): Receipt
+}
+
+/** One file on its way into a store: staged batch by batch, visible all together or not at all. */
+export interface SinkTransaction {
+  /** Stages a batch; resolves when the next may come. */
+  write(batch: IntervalBatch): void | Promise<void>
+  /** Makes everything staged visible, once, and tells what became of the accepted rows. */
+  commit(account: FileAccount, closing: Closing): Promise<RowsStored>
+  /** Forgets everything staged. Called at most once, and never after a commit that succeeded. */
+  rollback(): Promise<void>
+  /** True when `commit` writes the ledger too, in one transaction with the rows. */
+  readonly recordsCommit?: boolean
+}
+
+/**
+ * Where intervals go. Owns a file's whole way in: claim, staging, proof, commit, receipt.
+ *
+ * In: the batches of one file and its {@link FileAccount}. Out: rows in a store, and a receipt.
+ * Memory: one batch, beside what the store keeps for itself.
+ */
+export abstract class Sink implements AsyncDisposable {
+  #ledger: Promise<Ledger> | undefined
+  /** One commit at a time: of two files with the same content, the second must see the first. */
+  #closing: Promise<unknown> = Promise.resolve()
+
+  /** Begins the staging of one file. The only thing a sink must bring. */
+  protected abstract begin(file: IngestFile, claim: Claim): Promise<SinkTransaction>
+
+  /** The durable table of files. Without one of its own, a sink knows its files for as long as it lives. */
+  protected async openLedger(): Promise<Ledger> {
+    return new MemoryLedger()
+  }
+
+  /** One Node stream for one file. Ends in a receipt, see {@link SinkStream.receipt}. */
+  stream(file: IngestFile, options: ClaimOptions = {}): SinkStream {
+    return new SinkStream(file, {
+      claim: async () => (await this.ledger()).claim(labelOf(file), options),
+      begin: claim => this.begin(file, claim),
+      ledger: () => this.ledger(),
+      oneAtATime: work => this.#oneAtATime(work)
+    })
+  }
+
+  /** Writes down why a listed file was not offered. */
+  async passOver(file: PassedOver): Promise<Receipt> {
+    const receipt = passedOver(file)
+    const { known } = await (await this.ledger()).passOver(file, receipt)
+    return { ...receipt, known }
+  }
+
+  async close(): Promise<void> {
+    const ledger = await this.#ledger?.catch(() => undefined)
+    this.#ledger = undefined
+    await ledger?.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** The ledger, opened at first use. One that could not be opened is tried again. */
+  protected ledger(): Promise<Ledger> {
+    this.#ledger ??= this.openLedger().catch(error => {
+      this.#ledger = undefined
+      throw error
+    })
+    return this.#ledger
+  }
+
+  #oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#closing.then(work, work)
+    this.#closing = turn.catch(() => {})
+    return turn
+  }
+}
+
+/** What a stream needs of its sink. */
+interface SinkHooks {
+  claim(): Promise<Awaited<ReturnType<Ledger['claim']>>>
+  begin(claim: Claim): Promise<SinkTransaction>
+  ledger(): Promise<Ledger>
+  oneAtATime<T>(work: () => Promise<T>): Promise<T>
+}
+
+/** The way of one file into a sink. Takes {@link IntervalBatch}es and one {@link FileAccount}, which comes last. */
+export class SinkStream extends Writable {
+  readonly #file: IngestFile
+  readonly #hooks: SinkHooks
+  readonly #startedAt = Date.now()
+  #claim: Claim | undefined
+  #transaction: SinkTransaction | undefined
+  #account: FileAccount | undefined
+  #accepted = 0
+  #receipt: Receipt | undefined
+  #committing: Promise<unknown> | undefined
+
+  constructor(file: IngestFile, hooks: SinkHooks) {
+    super({ objectMode: true, highWaterMark: 1 })
+    this.#file = file
+    this.#hooks = hooks
+  }
+
+  /** What became of the file; undefined until that is known. Also there after an error: then it tells the reason. */
+  get receipt(): Receipt | undefined {
+    return this.#receipt
+  }
+
+  /** Waits for the claim. True: the file's bytes are wanted. False: it is known, and `receipt` tells since when. */
+  async wanted(): Promise<boolean> {
+    if (this.errored) throw this.errored
+    if (!this.#claim && !this.#receipt) {
+      await new Promise<void>((resolve, reject) => {
+        this.once('claimed', resolve).once('error', reject)
+      })
+    }
+    return this.#claim !== undefined
+  }
+
+  override _construct(ready: (error?: Error | null) => void): void {
+    settle(this.#begin(), ready)
+  }
+
+  override _write(chunk: unknown, _encoding: BufferEncoding, written: (error?: Error | null) => void): void {
+    settle(this.#take(chunk), written)
+  }
+
+  override _final(finished: (error?: Error | null) => void): void {
+    this.#committing = this.#finish()
+    settle(this.#committing, finished)
+  }
+
+  override _destroy(error: Error | null, destroyed: (error: Error | null) => void): void {
+    this.#giveUp(error).then(
+      () => destroyed(error),
+      failure => destroyed(error ? new AggregateError([error, failure], error.message) : failure)
+    )
+  }
+
+  async #begin(): Promise<void> {
+    const { claim, known } = await this.#hooks.claim()
+    this.#receipt = known
+    if (claim) {
+      this.#claim = claim
+      this.#transaction = await this.#hooks.begin(claim)
+    }
+    this.emit('claimed')
+  }
+
+  async #take(chunk: unknown): Promise<void> {
+    if (!this.#transaction) return
+    if (this.#account) throw this.#broken('SINK_NO_ACCOUNT', 'something followed the FileAccount, which comes last')
+    if (chunk instanceof FileAccount) {
+      this.#account = chunk
+    } else if (chunk instanceof IntervalBatch) {
+      this.#accepted += chunk.length
+      await this.#transaction.write(chunk)
+    } else {
+      throw this.#broken('SINK_NO_ACCOUNT', 'neither a batch of intervals nor a FileAccount')
+    }
+  }
+
+  /** The end of the stream: proofs first, then one commit. */
+  async #finish(): Promise<void> {
+    const [claim, transaction, account] = [this.#claim, this.#transaction, this.#account]
+    if (!claim || !transaction) return
+    if (!account) throw this.#broken('SINK_NO_ACCOUNT', 'the stream ended without a FileAccount')
+    if (!rowsAddUp(account) || !account.entries.every(rowsAddUp) || account.rows.accepted !== this.#accepted) {
+      throw this.#broken('SINK_ROW_EQUATION', 'the rows do not add up')
+    }
+    const fetched = await this.#file.verify()
+    const evidence = { account, fetched, opened: openedOf(this.#file) }
+    await this.#hooks.oneAtATime(() => this.#close(claim, transaction, evidence))
+  }
+
+  async #close(claim: Claim, transaction: SinkTransaction, evidence: Omit<Evidence, 'stored'>): Promise<void> {
+    if (this.destroyed) throw new AbortError({ file: this.#file.path })
+    const ledger = await this.#hooks.ledger()
+    const first = await ledger.findPayload(payloadOf(evidence.fetched, evidence.opened).sha256)
+    if (first) {
+      await this.#rollback()
+      const receipt = duplicate(this.#file, this.#startedAt, evidence, first.path)
+      await ledger.settle(claim, receipt)
+      this.#receipt = receipt
+      return
+    }
+    const receipt = (stored: RowsStored) => committed(this.#file, this.#startedAt, { ...evidence, stored })
+    const stored = await transaction.commit(evidence.account, { claim, evidence, receipt })
+    this.#transaction = undefined
+    const { accepted } = evidence.account.rows
+    if (stored.inserted + stored.replaced + stored.unchanged + stored.superseded !== accepted) {
+      throw this.#broken('SINK_ROW_EQUATION', 'the stored rows do not add up to the accepted ones')
+    }
+    if (!transaction.recordsCommit) await ledger.settle(claim, receipt(stored))
+    this.#receipt = receipt(stored)
+  }
+
+  /** Whatever ended the stream before its commit: nothing staged stays, and the ledger says why. */
+  async #giveUp(error: Error | null): Promise<void> {
+    // A commit that was sent has an answer; until it is here nobody knows what is true.
+    await this.#committing?.catch(() => {})
+    if (!this.#claim || this.#receipt) return
+    await this.#rollback()
+    const cause = findIngestError(error)
+    const reason = cause ?? (error && error.name !== 'AbortError' ? error : new AbortError({ file: this.#file.path }))
+    const receipt = failed(this.#file, this.#startedAt, stateAfter(cause), reason)
+    this.#receipt = receipt
+    await (await this.#hooks.ledger()).settle(this.#claim, receipt)
+  }
+
+  async #rollback(): Promise<void> {
+    const transaction = this.#transaction
+    this.#transaction = undefined
+    await transaction?.rollback()
+  }
+
+  #broken(code: 'SINK_NO_ACCOUNT' | 'SINK_ROW_EQUATION', what: string): SinkError {
+    return new SinkError(code, what, { file: this.#file.path })
+  }
+}
+
+function settle(work: Promise<unknown>, callback: (error?: Error | null) => void): void {
+  work.then(
+    () => callback(),
+    error => callback(error)
+  )
+}
