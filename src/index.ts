@@ -1,25 +1,16 @@
 // Where do files come from?
-export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
-export { SftpSource, type SftpSourceOptions } from './source/sftp-source.ts'
-export type { FilesOptions, IngestFile, PassedOver, Source, Transfer } from './source/source.ts'
-
-// How are they opened?
-export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
-export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'
 
 // How are they read?
-export { type Direction, directions, type EntryLabel, type Interval, IntervalBatch, type IntervalColumns } from './batch.ts'
-export { type EntryAccount, FileAccount, type Quality, type RowCounts, type RowReject } from './parse/file-account.ts'
-export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'
-
-// Where do they go?
-export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerFile } from './ledger/ledger.ts'
-export type { Evidence, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
-export { type Closing, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
-
-// Who joins the stages?
-export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
-
+export {
+  type Direction,
+  directions,
+  type EntryLabel,
+  type Interval,
+  IntervalBatch,
+  type IntervalColumns
+} from './batch.ts'
+// How are they opened?
+export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
 // What can go wrong?
 export {
   AbortError,
@@ -37,4 +28,18 @@ export {
   SourceError,
   UnpackError
 } from './errors.ts'
+// Who joins the stages?
+export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
+// Where do they go?
+export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerFile } from './ledger/ledger.ts'
+export type { Evidence, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
 export type { Credential } from './options.ts'
+export { type EntryAccount, FileAccount, type Quality, type RowCounts, type RowReject } from './parse/file-account.ts'
+export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'
+export { type Closing, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
+export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
+export type { NamePattern } from './source/name-filter.ts'
+export type { KeyboardInteractive, LoginPrompt } from './source/sftp-login.ts'
+export { SftpSource, type SftpSourceOptions } from './source/sftp-source.ts'
+export type { FilesOptions, IngestFile, PassedOver, Source, Transfer } from './source/source.ts'
+export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'

@@ -101,44 +101,53 @@ export const winnersSql = (id: number) => `
       AND runner_up.units <> units AS conflict
   FROM ranked WHERE place = 1`
 
-/** What each winner does to the row that stands under its key: I6, from either side of it. */
-export const planSql = (id: number) => `
-  CREATE TEMP TABLE plan AS
+/** The winners whose key has a row already, and what becomes of it: I6, from either side. */
+export const rivalsSql = (id: number) => `
+  CREATE TEMP TABLE rivals AS
   WITH judged AS (
-    SELECT w.*, new_entry.entry_id, i.rowid AS old, w.conflict AS within,
+    SELECT w.esiid, w.direction, w.start, w.conflict AS within, i.rowid AS old,
       i.revision IS NOT DISTINCT FROM w.revision AND i.estimated = w.estimated AS same_version,
       i.kwh = w.kwh AS same_kwh,
       row(coalesce(w.revision, '-infinity'), NOT w.estimated, new_file.payload_sha256, w.entry, w.line)
         > row(coalesce(i.revision, '-infinity'), NOT i.estimated, f.payload_sha256, e.ordinal, i.line) AS wins
     FROM staging.winners_${id} w
     JOIN files new_file ON new_file.file_id = $file
-    JOIN entries new_entry ON new_entry.file_id = $file AND new_entry.ordinal = w.entry
-    LEFT JOIN (
+    JOIN (
       SELECT rowid, * FROM intervals WHERE start BETWEEN
         (SELECT min(start) FROM staging.winners_${id}) AND (SELECT max(start) FROM staging.winners_${id})
     ) i ON i.esiid = w.esiid AND i.direction = w.direction AND i.start = w.start
-    LEFT JOIN entries e ON e.entry_id = i.entry_id
-    LEFT JOIN files f ON f.file_id = e.file_id
+    JOIN entries e ON e.entry_id = i.entry_id
+    JOIN files f ON f.file_id = e.file_id
   )
-  SELECT esiid, start, direction, kwh, estimated, revision, entry_id, line, old, wins, rivals,
-    within OR coalesce(same_version AND NOT same_kwh, false) AS conflict,
-    CASE WHEN old IS NULL THEN 'inserted' WHEN same_version AND same_kwh THEN 'unchanged'
-      WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome
+  SELECT esiid, direction, start, old, wins, same_version AND NOT same_kwh AND NOT within AS conflict,
+    CASE WHEN same_version AND same_kwh THEN 'unchanged' WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome
   FROM judged`
 
-/** The plan carried out. A winner with the same reading takes over its provenance: any order gives the same store. */
-export const mergeSql = [
-  `UPDATE intervals SET kwh = plan.kwh, estimated = plan.estimated, revision = plan.revision,
-     entry_id = plan.entry_id, line = plan.line
-   FROM plan WHERE intervals.rowid = plan.old AND plan.wins`,
+/**
+ * The merge. A winner with the same reading takes over its provenance too: any order gives the same store. Rows are
+ * taken out and put in again, not updated: DuckDB keeps every updated version in memory until its next checkpoint.
+ */
+export const mergeSql = (id: number): readonly [takeOut: string, putIn: string] => [
+  `DELETE FROM intervals WHERE rowid IN (SELECT old FROM rivals WHERE wins)`,
   `INSERT INTO intervals
-   SELECT esiid, start, direction, kwh, estimated, revision, entry_id, line FROM plan WHERE old IS NULL`
+   SELECT w.esiid, w.start, w.direction, w.kwh, w.estimated, w.revision, e.entry_id, w.line
+   FROM staging.winners_${id} w JOIN entries e ON e.file_id = $file AND e.ordinal = w.entry
+   WHERE NOT EXISTS (
+     FROM rivals r WHERE NOT r.wins AND r.esiid = w.esiid AND r.direction = w.direction AND r.start = w.start
+   )`
 ]
 
-/** Rows by what the plan did with them; rows beaten within their own file are superseded. */
-export const countSql = `
-  SELECT count(*) FILTER (outcome = 'inserted') AS inserted, count(*) FILTER (outcome = 'replaced') AS replaced,
-    count(*) FILTER (outcome = 'unchanged') AS unchanged,
-    count(*) FILTER (outcome = 'superseded') + coalesce(sum(rivals), 0) AS superseded,
-    count(*) FILTER (conflict) AS conflicts
-  FROM plan`
+/** Rows by what became of them; those beaten within their own file are superseded. */
+export const countSql = (id: number) => `
+  WITH own AS (
+    SELECT count(*) AS winners, coalesce(sum(rivals), 0) AS beaten, count(*) FILTER (conflict) AS conflicts
+    FROM staging.winners_${id}
+  ), met AS (
+    SELECT count(*) AS total, count(*) FILTER (outcome = 'replaced') AS replaced,
+      count(*) FILTER (outcome = 'unchanged') AS unchanged, count(*) FILTER (outcome = 'superseded') AS superseded,
+      count(*) FILTER (conflict) AS conflicts
+    FROM rivals
+  )
+  SELECT winners - total AS inserted, replaced, unchanged, superseded + beaten AS superseded,
+    own.conflicts + met.conflicts AS conflicts
+  FROM own, met`

@@ -138,9 +138,9 @@ async function openInstance(duckdb: DuckDb, path: string, options: DuckDbStoreOp
     const instance = await duckdb.DuckDBInstance.create(path, {
       memory_limit: options.memoryLimit,
       threads: String(options.threads),
-      // Nothing is fetched from outside, and what does not fit in memory is not written down in the clear.
       autoinstall_known_extensions: 'false',
-      temp_file_encryption: 'true'
+      // What does not fit in memory would be written down beside the store, in the clear: refused instead.
+      temp_directory: ''
     })
     return instance
   } catch (cause) {

@@ -8,7 +8,7 @@ import type { FileAccount } from '../parse/file-account.ts'
 import { PARSER_VERSION } from '../parse/interval-parser.ts'
 import type { IngestFile } from '../source/source.ts'
 import { DuckDbLedger, fileId, settleIn } from './duckdb-ledger.ts'
-import { countSql, mergeSql, planSql, stagingSql, winnersSql } from './duckdb-schema.ts'
+import { countSql, mergeSql, rivalsSql, stagingSql, winnersSql } from './duckdb-schema.ts'
 import { type DuckDb, DuckDbStore, guarded, type Sql } from './duckdb-store.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
 
@@ -90,7 +90,8 @@ class DuckDbTransaction implements SinkTransaction {
   readonly #connection: DuckDBConnection
   readonly #rows: DuckDBAppender
   readonly #meters: DuckDBAppender
-  readonly #rowTypes: readonly DuckDBType[]
+  /** One chunk, filled again and again: what it holds is native memory, which the collector does not see. */
+  #reused: DuckDBDataChunk | undefined
   /** Meters staged so far: each batch numbers its own from here. */
   #numbered = 0
 
@@ -106,7 +107,6 @@ class DuckDbTransaction implements SinkTransaction {
     this.#connection = staging.connection
     this.#rows = staging.rows
     this.#meters = staging.meters
-    this.#rowTypes = rowTypes(store.duckdb)
   }
 
   static async begin(store: DuckDbStore, claim: Claim, id: number): Promise<DuckDbTransaction> {
@@ -138,6 +138,7 @@ class DuckDbTransaction implements SinkTransaction {
       this.#rows.closeSync()
       this.#meters.closeSync()
       await this.#connection.run(winnersSql(this.#id))
+      for (const table of ['rows', 'meters']) await this.#connection.run(`DROP TABLE staging.${table}_${this.#id}`)
       return this.#store.transaction(sql => this.#merge(sql, account, closing))
     })
     // The commit stands; what is left of its staging may also go at the next opening.
@@ -155,10 +156,12 @@ class DuckDbTransaction implements SinkTransaction {
     const payload = closing.receipt(nothingStored).payload!.sha256
     await sql.run('UPDATE files SET payload_sha256 = $payload WHERE file_id = $file', { payload, file })
     await writeEntries(sql, file, account)
-    await sql.run(planSql(this.#id), { file })
-    for (const statement of mergeSql) await sql.run(statement)
-    const [row] = await sql.rows(countSql)
-    await sql.run('DROP TABLE plan')
+    await sql.run(rivalsSql(this.#id), { file })
+    const [row] = await sql.rows(countSql(this.#id))
+    const [takeOut, putIn] = mergeSql(this.#id)
+    await sql.run(takeOut)
+    await sql.run(putIn, { file })
+    await sql.run('DROP TABLE rivals')
     const stored: RowsStored = {
       inserted: Number(row!.inserted),
       replaced: Number(row!.replaced),
@@ -184,10 +187,18 @@ class DuckDbTransaction implements SinkTransaction {
     })
   }
 
+  #chunkOf(rows: number): DuckDBDataChunk {
+    const { duckdb } = this.#store
+    this.#reused ??= duckdb.DuckDBDataChunk.create(rowTypes(duckdb))
+    this.#reused.reset()
+    this.#reused.rowCount = rows
+    return this.#reused
+  }
+
   #chunk(batch: IntervalBatch, from: number, to: number): DuckDBDataChunk {
     const { start, kwh, estimated, direction, revision, line, meter, entry } = batch
-    const chunk = this.#store.duckdb.DuckDBDataChunk.create(this.#rowTypes, to - from)
-    const columns = Array.from(this.#rowTypes, (_, i) => chunk.getColumnVector(i))
+    const chunk = this.#chunkOf(to - from)
+    const columns = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i))
     const [entries, meters, starts, units, estimates, directions, revisions, lines] = columns
     for (let i = from, row = 0; i < to; i++, row++) {
       entries!.setItem(row, entry.index)

@@ -1,0 +1,123 @@
+import type { KeyID, PrivateKey, SecretKeyPacket } from 'openpgp'
+import { DecryptError, findIngestError } from '../errors.ts'
+import { type Credential, resolveCredential } from '../options.ts'
+import { sniffOpenPgp } from './openpgp-format.ts'
+
+/** Private keys, open, and the ids of those among their keys that can decrypt. */
+export interface Keyring {
+  readonly keys: readonly PrivateKey[]
+  readonly ids: readonly KeyID[]
+}
+
+/** What of openpgp's many switches is not at its default, here and wherever a message is opened. */
+export const openpgpConfig = {
+  // SEIPD v1, which nearly everybody sends, is checked by a hash at its very end. Without this the library would hold
+  // the whole payload back until then; with it the bytes flow and a bad hash is an error at the end of the stream. So
+  // nothing may be believed before that end, and nothing is: sinks only stage rows until then.
+  allowUnauthenticatedStream: true,
+  // Keys made by old programs do not say what they are for.
+  allowMissingKeyFlags: true
+}
+
+/** The library, loaded when the first key or message needs it: it takes a tenth of a second. */
+export const loadOpenPgp = () => import('openpgp')
+
+/** Reads and opens private keys. The passphrase is asked for only when one of them is locked. */
+export async function openKeyring(
+  credentials: readonly Credential<string | Uint8Array>[],
+  passphrase: Credential<string> | undefined
+): Promise<Keyring> {
+  const read = (await Promise.all(credentials.map(async credential => readKeys(await fetchKey(credential))))).flat()
+  const keys: PrivateKey[] = []
+  const ids: KeyID[] = []
+  const unlock = unlocker(passphrase)
+  let refusal: unknown
+  for (const key of read) {
+    const parts = await decryptingParts(key).catch(error => {
+      refusal ??= error
+      return []
+    })
+    for (const part of parts) {
+      if (!part.keyPacket.isDecrypted()) await unlock(part.keyPacket as SecretKeyPacket)
+      ids.push(part.getKeyID())
+    }
+    if (parts.length > 0) keys.push(key)
+  }
+  // An exported keyring may hold a key that only signs; it does no harm beside one that decrypts.
+  if (keys.length === 0 && read.length > 0) {
+    const names = read.map(key => showKeyId(key.getKeyID())).join(', ')
+    throw new DecryptError('KEY_UNREADABLE', `the private key cannot decrypt: ${names}`, { cause: refusal })
+  }
+  return { keys, ids }
+}
+
+/** A key id as gpg shows it. */
+export function showKeyId(id: KeyID): string {
+  return `0x${id.toHex().toUpperCase()}`
+}
+
+/** Whether a message does not say whom it was made for: the sender wrote zeros. */
+export function isHidden(id: KeyID): boolean {
+  return /^0+$/.test(id.toHex())
+}
+
+async function fetchKey(credential: Credential<string | Uint8Array>): Promise<string | Uint8Array> {
+  try {
+    return await resolveCredential(credential)
+  } catch (cause) {
+    throw findIngestError(cause) ?? new DecryptError('KEY_UNREADABLE', 'the private key was not given', { cause })
+  }
+}
+
+async function readKeys(given: string | Uint8Array): Promise<PrivateKey[]> {
+  const bytes = typeof given === 'string' ? Buffer.from(given) : given
+  const kind = bytes instanceof Uint8Array ? sniffOpenPgp(bytes, true) : 'none'
+  if (kind === 'public-key') {
+    throw new DecryptError('KEY_UNREADABLE', 'this is a public key, and the private one is needed: privateKey')
+  }
+  if (kind !== 'private-key') {
+    throw new DecryptError('KEY_UNREADABLE', 'this is not an OpenPGP private key: privateKey')
+  }
+  const { readPrivateKeys } = await loadOpenPgp()
+  try {
+    if (bytes[0]! >= 0x80 && bytes[0] !== 0xef) return await readPrivateKeys({ binaryKeys: bytes })
+    // The library reads the first armored block of a text and forgets the others. Environment variables often carry
+    // line ends as a backslash and an n, neither of which armor knows.
+    const text = Buffer.from(bytes).toString().replaceAll('\\n', '\n')
+    const blocks = text.split(/(?=^[ \t]*-----BEGIN PGP )/m).filter(block => block.trim().startsWith('-----BEGIN'))
+    return (await Promise.all(blocks.map(block => readPrivateKeys({ armoredKeys: block })))).flat()
+  } catch (cause) {
+    throw new DecryptError('KEY_UNREADABLE', 'the private key is damaged: privateKey', { cause })
+  }
+}
+
+/** Those parts of a key that decrypt; expired ones too, for old messages stay what they are. */
+async function decryptingParts(key: PrivateKey) {
+  const { config } = await loadOpenPgp()
+  return await key.getDecryptionKeys(undefined, null, undefined, { ...config, ...openpgpConfig })
+}
+
+function unlocker(passphrase: Credential<string> | undefined) {
+  let words: string | undefined
+  return async (packet: SecretKeyPacket): Promise<void> => {
+    const name = showKeyId(packet.getKeyID())
+    if (passphrase === undefined) {
+      throw new DecryptError('KEY_PASSPHRASE', `the key is locked and no passphrase is given: private key ${name}`)
+    }
+    try {
+      words ??= await resolveCredential(passphrase)
+    } catch (cause) {
+      throw findIngestError(cause) ?? new DecryptError('KEY_PASSPHRASE', 'the passphrase was not given', { cause })
+    }
+    try {
+      await packet.decrypt(words)
+    } catch (cause) {
+      if (String(cause).includes('Incorrect key passphrase')) {
+        throw new DecryptError('KEY_PASSPHRASE', `the passphrase does not open the key: private key ${name}`, { cause })
+      }
+      throw new DecryptError('KEY_UNREADABLE', `the key is locked in an unsupported way: private key ${name}`, {
+        cause
+      })
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/** What became of one file's bytes on their way through the decryptor. */
+export type Opened =
+  | {
+      /** It was no OpenPGP message: the payload is the file as fetched. */
+      readonly encrypted: false
+    }
+  | {
+      readonly encrypted: true
+      /** Bytes of the payload, before any unzip. */
+      readonly bytes: number
+      /** SHA-256 of the payload, lower-case hex: the same for the same report encrypted anew. */
+      readonly sha256: string
+      /** Id of the key it was opened with, upper-case hex; none when the message hides its recipients. */
+      readonly keyId?: string
+    }
+
+const notes = new WeakMap<object, Opened>()
+
+/** What the decryptor saw of a file, once a stream of it came to its clean end. */
+export function openedOf(file: object): Opened | undefined {
+  return notes.get(file)
+}
+
+/** Keeps what was seen at the clean end of a stream. */
+export function noteOpened(file: object | undefined, opened: Opened): void {
+  if (file !== undefined) notes.set(file, opened)
+}
+
+/** A new reading begins; what an earlier one saw proves nothing about it. */
+export function forgetOpened(file: object | undefined): void {
+  if (file !== undefined) notes.delete(file)
+}

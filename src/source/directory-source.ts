@@ -1,0 +1,149 @@
+import type { Stats } from 'node:fs'
+import { lstat, open, readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import { AbortError, type ErrorCode, SourceError } from '../errors.ts'
+import { settle } from '../options.ts'
+import { ListedFile, type Sight } from './listed-file.ts'
+import { type Listed, type Lister, standingFiles } from './listing.ts'
+import { defaultIgnore, type NameFilter, type NamePattern, nameFilter, namePatterns } from './name-filter.ts'
+import type { FilesOptions, IngestFile, Source } from './source.ts'
+
+export interface DirectorySourceOptions {
+  /** Local directories, read with all below them; symbolic links are not followed. */
+  readonly directories: readonly string[]
+  /**
+   * Pause between the two looks that a file must survive unchanged, in milliseconds.
+   * @default 2000
+   */
+  readonly settleMs?: number | undefined
+  /**
+   * Names to leave out, files and directories. Replaces the default.
+   * @default ['.*', 'pgp_tmp.*', '*.part*', '*.tmp', '*.filepart']
+   */
+  readonly ignore?: readonly NamePattern[] | undefined
+  /** Names of files to take; without it all that are not ignored. */
+  readonly include?: readonly NamePattern[] | undefined
+}
+
+const schema = z.strictObject({
+  directories: z.array(z.string().min(1)).min(1),
+  settleMs: z.number().int().nonnegative().default(2_000),
+  ignore: namePatterns.default([...defaultIgnore]),
+  include: namePatterns.optional()
+})
+
+/** Large enough that system calls do not count. */
+const readBytes = 256 * 1024
+
+/**
+ * Files of local directories.
+ *
+ * In: directories. Out: files that stood still between two looks, oldest first.
+ * Memory: two listings, and 256 KiB per open stream.
+ */
+export class DirectorySource implements Source {
+  readonly #lister: Lister
+  readonly #settleMs: number
+  readonly #filter: NameFilter
+
+  constructor(options: DirectorySourceOptions) {
+    const { directories, settleMs, ignore, include } = settle('DirectorySource', schema, options)
+    this.#lister = { directories: directories.map(directory => resolve(directory)), list, offer }
+    this.#settleMs = settleMs
+    this.#filter = nameFilter(ignore, include)
+  }
+
+  async *files(options: FilesOptions = {}): AsyncGenerator<IngestFile, void> {
+    yield* standingFiles(this.#lister, { filter: this.#filter, settleMs: this.#settleMs }, options)
+  }
+
+  /** Nothing is held between loops. */
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+async function list(directory: string, root: string): Promise<Listed[]> {
+  const what = 'the directory cannot be listed'
+  // A directory that went away below the given one is a fault of the moment, not of the configuration.
+  const missing: ErrorCode = directory === root ? 'DIRECTORY_NOT_FOUND' : 'DIRECTORY_LIST'
+  const names = await readdir(directory).catch(named(directory, what, [missing, 'DIRECTORY_LIST', 'DIRECTORY_LIST']))
+  const source = pathToFileURL(root).href
+  const listed: Listed[] = []
+  for (const name of names) {
+    const path = join(directory, name)
+    const stats = await lstatIfThere(path)
+    if (stats !== undefined) listed.push({ source, path, name, ...sightOf(stats), kind: kindOf(stats) })
+  }
+  return listed
+}
+
+function offer(entry: Listed): IngestFile {
+  return new ListedFile(entry, { read, look })
+}
+
+async function* read(
+  { path, size }: Listed,
+  saw: (sight: Sight) => void,
+  signal: AbortSignal
+): AsyncGenerator<Uint8Array, void> {
+  const fail = named(path, 'the file cannot be read')
+  const handle = await open(path, 'r').catch(named(path, 'the file cannot be opened'))
+  try {
+    saw(sightOf(await handle.stat().catch(fail)))
+    for (;;) {
+      if (signal.aborted) throw new AbortError({ file: path, cause: signal.reason })
+      const buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, size + 1))
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length).catch(fail)
+      if (bytesRead === 0) break
+      yield buffer.subarray(0, bytesRead)
+    }
+    saw(sightOf(await handle.stat().catch(fail)))
+  } finally {
+    await handle.close()
+  }
+}
+
+async function look({ path }: Listed): Promise<Sight | undefined> {
+  const stats = await lstatIfThere(path)
+  return stats && sightOf(stats)
+}
+
+async function lstatIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    return named(path, 'the file cannot be looked at')(error)
+  }
+}
+
+function sightOf({ size, mtimeMs }: Stats): Sight {
+  return { size, modifiedAt: Math.floor(mtimeMs) }
+}
+
+function kindOf(stats: Stats): Listed['kind'] {
+  if (stats.isFile()) return 'file'
+  if (stats.isDirectory()) return 'directory'
+  return stats.isSymbolicLink() ? 'link' : 'other'
+}
+
+type Codes = readonly [missing: ErrorCode, denied: ErrorCode, failed: ErrorCode]
+
+/** Throws the system's error under our name. */
+function named(path: string, what: string, codes: Codes = ['FILE_NOT_FOUND', 'FILE_PERMISSION', 'FILE_READ']) {
+  return (cause: unknown): never => {
+    const [missing, denied, failed] = codes
+    const place = { file: path, cause }
+    const errno = errnoOf(cause)
+    if (errno === 'ENOENT') throw new SourceError(missing, `${what}, there is none`, place)
+    if (errno === 'EACCES' || errno === 'EPERM') throw new SourceError(denied, `${what}, permission denied`, place)
+    throw new SourceError(failed, what, place)
+  }
+}
+
+function errnoOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code
+}

@@ -1,0 +1,80 @@
+import { posix } from 'node:path'
+import type { Attributes, FileEntry } from 'ssh2'
+import type { ErrorCode } from '../errors.ts'
+import { ListedFile, type Origin, type Sight } from './listed-file.ts'
+import type { Listed, Lister } from './listing.ts'
+import { type ReadAhead, readRemoteFile, sightOf } from './sftp-reader.ts'
+import type { SftpSession } from './sftp-session.ts'
+import type { IngestFile } from './source.ts'
+
+/** One session's directories and files, in the words of {@link Lister} and {@link Origin}. */
+export class SftpLister implements Lister, Origin {
+  readonly directories: readonly string[]
+  readonly #session: SftpSession
+  readonly #address: string
+  readonly #ahead: ReadAhead
+
+  constructor(session: SftpSession, directories: readonly string[], address: string, ahead: ReadAhead) {
+    this.directories = directories.map(directory => posix.normalize(directory).replace(/(?<=.)\/$/, ''))
+    this.#session = session
+    this.#address = address
+    this.#ahead = ahead
+  }
+
+  async list(directory: string, root: string): Promise<Listed[]> {
+    // A directory that went away below the given one is a fault of the moment, not of the configuration.
+    const missing: ErrorCode = directory === root ? 'SFTP_NO_SUCH_DIRECTORY' : 'SFTP_LIST'
+    const entries = await this.#session.list(directory, [missing, 'SFTP_LIST', 'SFTP_LIST'])
+    const listed: Listed[] = []
+    for (const entry of entries) {
+      // A name with a slash cannot be one; such an entry points elsewhere.
+      if (entry.filename === '' || entry.filename.includes('/')) continue
+      const path = posix.join(directory, entry.filename)
+      const attributes = entry.attrs.size === undefined ? await this.#session.lstat(path) : entry.attrs
+      if (attributes === undefined) continue
+      listed.push({
+        source: this.#address,
+        path,
+        name: entry.filename,
+        ...sightOf(attributes),
+        kind: kindOf(entry, attributes)
+      })
+    }
+    return listed
+  }
+
+  offer(entry: Listed): IngestFile {
+    return new ListedFile(entry, this)
+  }
+
+  read(entry: Listed, saw: (sight: Sight) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    return readRemoteFile(this.#session, entry, this.#ahead, saw, signal)
+  }
+
+  async look({ path }: Listed): Promise<Sight | undefined> {
+    const attributes = await this.#session.lstat(path)
+    return attributes && sightOf(attributes)
+  }
+}
+
+/** The type stands in the mode; servers that leave it out still draw it as the first letter of the long name. */
+function kindOf({ longname }: FileEntry, { mode = 0 }: Partial<Attributes>): Listed['kind'] {
+  switch (mode & 0o170000) {
+    case 0o100000:
+      return 'file'
+    case 0o040000:
+      return 'directory'
+    case 0o120000:
+      return 'link'
+    case 0:
+      return kindOfLetter(longname[0])
+    default:
+      return 'other'
+  }
+}
+
+function kindOfLetter(letter: string | undefined): Listed['kind'] {
+  if (letter === '-') return 'file'
+  if (letter === 'd') return 'directory'
+  return letter === 'l' ? 'link' : 'other'
+}

@@ -1,0 +1,196 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { ConfigError } from '../errors.ts'
+import { type Credential, credential, milliseconds, settle } from '../options.ts'
+import { type HostKeyPins, joinPins, pinsOfKnownHosts, readHostKey } from './host-key.ts'
+import { standingFiles } from './listing.ts'
+import { defaultIgnore, type NamePattern, nameFilter, namePatterns } from './name-filter.ts'
+import { SftpLister } from './sftp-lister.ts'
+import { type KeyboardInteractive, readPrivateKey } from './sftp-login.ts'
+import { SftpSession } from './sftp-session.ts'
+import type { FilesOptions, IngestFile, Source } from './source.ts'
+
+export interface SftpSourceOptions {
+  /** Name or address of the server. */
+  readonly host: string
+  /** @default 22 */
+  readonly port?: number | undefined
+  readonly username: string
+  /** Private key in OpenSSH, PEM or PuTTY form, or a function that fetches it. */
+  readonly privateKey?: Credential<string | Uint8Array> | undefined
+  /** Opens an encrypted `privateKey`. */
+  readonly passphrase?: Credential<string | Uint8Array> | undefined
+  /** Also answers the hidden questions of a keyboard-interactive login. */
+  readonly password?: Credential<string | Uint8Array> | undefined
+  /** Socket path of an SSH agent; on Windows also `pageant`. */
+  readonly agent?: string | undefined
+  /** Answers the questions of a keyboard-interactive login. */
+  readonly keyboardInteractive?: KeyboardInteractive | undefined
+  /**
+   * The server's key: a `SHA256:…` fingerprint, a public key (`ssh-ed25519 AAAA…`), or a line of ssh-keyscan. Give
+   * several while the server's owner rotates keys. Without it and `knownHosts` no login is tried.
+   */
+  readonly hostKey?: string | readonly string[] | undefined
+  /** Path or content of an OpenSSH known_hosts file. A path is read at each connection. */
+  readonly knownHosts?: string | undefined
+  /** Remote directories, read with all below them. */
+  readonly directories: readonly string[]
+  /**
+   * Pause between the two looks that a file must survive unchanged, in milliseconds.
+   * @default 2000
+   */
+  readonly settleMs?: number | undefined
+  /**
+   * Names to leave out, files and directories. Replaces the default.
+   * @default ['.*', 'pgp_tmp.*', '*.part*', '*.tmp', '*.filepart']
+   */
+  readonly ignore?: readonly NamePattern[] | undefined
+  /** Names of files to take; without it all that are not ignored. */
+  readonly include?: readonly NamePattern[] | undefined
+  /**
+   * Greatest time from dialing to a finished login, per attempt, in milliseconds.
+   * @default 20000
+   */
+  readonly connectTimeoutMs?: number | undefined
+  /**
+   * How often to dial before giving up. A refused login is never repeated.
+   * @default 3
+   */
+  readonly connectAttempts?: number | undefined
+  /**
+   * Greatest time a single answer of the server may take, in milliseconds.
+   * @default 30000
+   */
+  readonly operationTimeoutMs?: number | undefined
+  /**
+   * Read requests kept in flight.
+   * @default 16
+   */
+  readonly requests?: number | undefined
+  /**
+   * Bytes per read request. Servers may answer with less.
+   * @default 31744
+   */
+  readonly requestBytes?: number | undefined
+}
+
+const schema = z
+  .strictObject({
+    host: z.string().min(1),
+    port: z.number().int().min(1).max(65535).default(22),
+    username: z.string().min(1),
+    privateKey: credential.optional(),
+    passphrase: credential.optional(),
+    password: credential.optional(),
+    agent: z.string().min(1).optional(),
+    keyboardInteractive: z.custom<KeyboardInteractive>(isFunction, 'must be a function').optional(),
+    hostKey: z.union([z.string(), z.array(z.string()).min(1)], 'must be a string or an array of strings').optional(),
+    knownHosts: z.string().min(1).optional(),
+    directories: z.array(z.string().min(1)).min(1),
+    settleMs: z.number().int().nonnegative().default(2_000),
+    ignore: namePatterns.default([...defaultIgnore]),
+    include: namePatterns.optional(),
+    connectTimeoutMs: milliseconds.default(20_000),
+    connectAttempts: z.number().int().min(1).max(10).default(3),
+    operationTimeoutMs: milliseconds.default(30_000),
+    requests: z.number().int().min(1).max(1024).default(16),
+    // 31 KiB: ssh2 splits what is above 31,952 bytes for servers that name no limit, and packets carry 32 KiB.
+    requestBytes: z.number().int().min(512).max(262_144).default(31_744)
+  })
+  .refine(
+    ({ privateKey, password, agent, keyboardInteractive }) => privateKey ?? password ?? agent ?? keyboardInteractive,
+    {
+      path: ['privateKey'],
+      message: 'is missing; give it, or password, agent, or keyboardInteractive'
+    }
+  )
+
+type Settings = z.output<typeof schema>
+
+/**
+ * Files of an SFTP server.
+ *
+ * In: remote directories. Out: files that stood still between two looks, oldest first.
+ * Memory: two listings, and `requests` times `requestBytes` per open stream.
+ */
+export class SftpSource implements Source {
+  readonly #settings: Settings
+  readonly #hostKey: HostKeyPins
+  /** Ends the loops that run. */
+  readonly #running = new Set<AbortController>()
+
+  constructor(options: SftpSourceOptions) {
+    this.#settings = settle('SftpSource', schema, options)
+    this.#hostKey = readHostKeys(this.#settings)
+    checkKey(this.#settings)
+  }
+
+  /** The server as files and errors name it: `sftp://user@host:22`. */
+  get address(): string {
+    const { host, port, username } = this.#settings
+    return `sftp://${encodeURIComponent(username)}@${host.includes(':') ? `[${host}]` : host}:${port}`
+  }
+
+  async *files(options: FilesOptions = {}): AsyncGenerator<IngestFile, void> {
+    const { ignore, include, settleMs, directories } = this.#settings
+    const running = new AbortController()
+    const signal = options.signal ? AbortSignal.any([options.signal, running.signal]) : running.signal
+    this.#running.add(running)
+    let session: SftpSession | undefined
+    try {
+      session = await SftpSession.open(await this.#sessionSettings(), signal)
+      const lister = new SftpLister(session, directories, this.address, this.#settings)
+      const rules = { filter: nameFilter(ignore, include), settleMs }
+      yield* standingFiles(lister, rules, { ...options, signal })
+    } finally {
+      this.#running.delete(running)
+      await session?.close()
+    }
+  }
+
+  /** Ends the loops that run, and their sessions. */
+  async close(): Promise<void> {
+    for (const running of this.#running) running.abort(new Error('the source was closed'))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #sessionSettings() {
+    const { username, privateKey, passphrase, password, agent, keyboardInteractive, ...rest } = this.#settings
+    const login = { username, privateKey, passphrase, password, agent, keyboardInteractive }
+    const pins = joinPins([this.#hostKey, await readKnownHosts(this.#settings)])
+    return { ...rest, address: this.address, login, pins }
+  }
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+/** The pins of `hostKey`. What was given is not quoted: somebody may have pasted a private key. */
+function readHostKeys({ hostKey = [], host, port }: Settings): HostKeyPins {
+  const pins = [hostKey].flat().map(text => readHostKey(text, host, port))
+  if (!pins.includes(undefined)) return joinPins(pins as HostKeyPins[])
+  const what = 'is neither a SHA256 fingerprint nor a public key of a supported type'
+  throw new ConfigError('CONFIG_INVALID', `SftpSource option \`hostKey\` ${what}`)
+}
+
+async function readKnownHosts({ knownHosts, host, port }: Settings): Promise<HostKeyPins> {
+  if (knownHosts === undefined) return joinPins([])
+  // A path is one word on one line; a line of known_hosts has three.
+  if (/\n|\S\s+\S+\s+AAAA/.test(knownHosts)) return pinsOfKnownHosts(knownHosts, host, port)
+  try {
+    return pinsOfKnownHosts(await readFile(knownHosts, 'utf8'), host, port)
+  } catch (cause) {
+    const what = `SftpSource option \`knownHosts\` names a file that cannot be read: ${knownHosts}`
+    throw new ConfigError('CONFIG_INVALID', what, { cause })
+  }
+}
+
+/** A key that is at hand is read at once; one that a function fetches, when it is needed. */
+function checkKey({ privateKey, passphrase }: Settings): void {
+  if (privateKey === undefined || typeof privateKey === 'function' || typeof passphrase === 'function') return
+  readPrivateKey(privateKey, passphrase)
+}

@@ -1,0 +1,52 @@
+// The clock of Texas, worked out by Intl alone.
+
+export { addDays, centralDay, centralInstant, type DayOptions, type DaySlot, quarterHours } from './central-days.ts'
+
+// Meters, their readings, and reports of them with the truth beside the text.
+
+export {
+  type Direction,
+  type MeterDay,
+  type MeterDayOptions,
+  makeEsiid,
+  makeMeterDay,
+  missingReading,
+  randomFrom,
+  reissueMeterDay,
+  type Series,
+  spoiledReading
+} from './meter-days.ts'
+export {
+  addTotals,
+  dailyHeader,
+  type ExpectedInterval,
+  emptyTotals,
+  expectedIntervals,
+  type IntervalReport,
+  intervalHeader,
+  intervalReportChunks,
+  makeDailyReport,
+  makeIntervalReport,
+  type ReportOptions,
+  type ReportTotals,
+  type RowCounts,
+  totalsOf
+} from './reports.ts'
+
+// Archives, keys and messages around them.
+
+export { makeZip, type ZipEntry, type ZipOptions } from './archive.ts'
+export { makePgpKey, makeSshKey, type PgpKey, type PgpKeyOptions, type SshKey, type SshKeyOptions } from './keys.ts'
+export { encryptMessage, type MessageOptions, wrapAsSmt } from './messages.ts'
+
+// A whole delivery, planted trouble included.
+
+export { type DeliveryOptions, makeDelivery } from './delivery.ts'
+export type { DeliveredFile, DeliveryManifest, ExpectedStore } from './manifest.ts'
+export type { WriteFile } from './post.ts'
+
+// Servers that speak the real protocol.
+
+export { type OpenSshServer, type OpenSshUnavailable, startOpenSshServer } from './openssh-server.ts'
+export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser, type SftpFaults } from './sftp-server.ts'
+export type { ServedFile } from './sftp-tree.ts'

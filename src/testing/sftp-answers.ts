@@ -1,0 +1,122 @@
+import { posix } from 'node:path'
+import ssh2, { type Attributes, type SFTPWrapper } from 'ssh2'
+import type { SftpFaults } from './sftp-server.ts'
+import type { OpenFile, Sight, Tree } from './sftp-tree.ts'
+
+const { STATUS_CODE } = ssh2.utils.sftp
+
+/** Names per answer to READDIR. */
+const namesPerAnswer = 100
+
+type Handle = { readonly path: string } & ({ readonly file: OpenFile } | { names: string[] })
+
+/** Answers the requests of one SFTP channel out of a tree, with the faults as they are at that moment. */
+export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, send: (bytes: number) => boolean): void {
+  const handles = new Map<number, Handle>()
+  let lastHandle = 0
+
+  /** Answers with what `work` does; what it throws becomes a status. */
+  const attempt = (request: number, work: () => Promise<void>): void => {
+    work().catch(error => {
+      sftp.status(request, error?.code === 'EACCES' ? STATUS_CODE.PERMISSION_DENIED : STATUS_CODE.FAILURE)
+    })
+  }
+  /** The same, unless a fault is set for the path. */
+  const answer = (request: number, path: string, work: () => Promise<void>): void => {
+    if (faults.hang?.includes(path)) return
+    if (faults.deny?.includes(path)) sftp.status(request, STATUS_CODE.PERMISSION_DENIED)
+    else if (faults.fail?.includes(path)) sftp.status(request, STATUS_CODE.FAILURE)
+    else attempt(request, work)
+  }
+  const keep = (request: number, handle: Handle) => {
+    const id = Buffer.alloc(4)
+    id.writeUInt32BE(++lastHandle)
+    handles.set(lastHandle, handle)
+    sftp.handle(request, id)
+  }
+  const take = (id: Buffer) => (id.length === 4 ? handles.get(id.readUInt32BE()) : undefined)
+  const tell = (request: number, sight: Sight | undefined) =>
+    sight === undefined ? sftp.status(request, STATUS_CODE.NO_SUCH_FILE) : sftp.attrs(request, attributesOf(sight))
+  const look = (request: number, path: string) => {
+    attempt(request, async () => tell(request, await tree.look(normal(path))))
+  }
+
+  sftp.on('REALPATH', (request, path) => {
+    sftp.name(request, [{ filename: normal(path), longname: normal(path), attrs: {} as Attributes }])
+  })
+  sftp.on('STAT', look)
+  sftp.on('LSTAT', look)
+  sftp.on('OPENDIR', (request, path) =>
+    answer(request, normal(path), async () => {
+      const names = await tree.names(normal(path))
+      if (names === undefined) sftp.status(request, STATUS_CODE.NO_SUCH_FILE)
+      else keep(request, { path: normal(path), names })
+    })
+  )
+  sftp.on('READDIR', (request, id) => {
+    attempt(request, async () => {
+      const handle = take(id)
+      if (handle === undefined || !('names' in handle)) return sftp.status(request, STATUS_CODE.FAILURE)
+      const names = handle.names.splice(0, namesPerAnswer)
+      if (names.length === 0) return sftp.status(request, STATUS_CODE.EOF)
+      const sights = await Promise.all(names.map(name => tree.look(posix.join(handle.path, name))))
+      const entries = names.flatMap((name, i) => entryOf(name, sights[i]))
+      sftp.name(request, entries)
+    })
+  })
+  sftp.on('OPEN', (request, path, flags) => {
+    const at = normal(path)
+    const refused = flags !== ssh2.utils.sftp.OPEN_MODE.READ || faults.deny?.includes(at)
+    if (refused) return sftp.status(request, STATUS_CODE.PERMISSION_DENIED)
+    attempt(request, async () => {
+      const file = await tree.open(at)
+      if (file === undefined) sftp.status(request, STATUS_CODE.NO_SUCH_FILE)
+      else keep(request, { path: at, file })
+    })
+  })
+  sftp.on('FSTAT', (request, id) => {
+    const handle = take(id)
+    attempt(request, async () => tell(request, handle && 'file' in handle ? await handle.file.stat() : undefined))
+  })
+  sftp.on('READ', (request, id, position, length) => {
+    const handle = take(id)
+    if (handle === undefined || !('file' in handle)) return sftp.status(request, STATUS_CODE.FAILURE)
+    faults.onRead?.(handle.path, position)
+    answer(request, handle.path, async () => {
+      const bytes = await handle.file.read(position, Math.min(length, faults.maxAnswerBytes ?? length))
+      if (bytes.length === 0) sftp.status(request, STATUS_CODE.EOF)
+      else if (send(bytes.length)) sftp.data(request, Buffer.from(bytes))
+    })
+  })
+  sftp.on('CLOSE', (request, id) => {
+    attempt(request, async () => {
+      const handle = take(id)
+      handles.delete(id.readUInt32BE())
+      if (handle !== undefined && 'file' in handle) await handle.file.close()
+      sftp.status(request, handle === undefined ? STATUS_CODE.FAILURE : STATUS_CODE.OK)
+    })
+  })
+  // A client that says it has ended waits for the same from here.
+  sftp.on('end', () => sftp.end())
+  sftp.on('close', () => {
+    for (const handle of handles.values()) if ('file' in handle) handle.file.close().catch(() => {})
+    handles.clear()
+  })
+}
+
+function normal(path: string): string {
+  return posix.resolve('/', path)
+}
+
+function entryOf(filename: string, sight: Sight | undefined) {
+  if (sight === undefined) return []
+  const letter = { file: '-', directory: 'd', link: 'l' }[sight.kind]
+  const longname = `${letter}r--r--r-- 1 smt smt ${sight.size} Jan  1 00:00 ${filename}`
+  return [{ filename, longname, attrs: attributesOf(sight) }]
+}
+
+function attributesOf({ kind, size, modifiedAt }: Sight): Attributes {
+  const mode = { file: 0o100444, directory: 0o040555, link: 0o120777 }[kind]
+  const seconds = Math.floor(modifiedAt / 1000)
+  return { mode, size, uid: 0, gid: 0, atime: seconds, mtime: seconds }
+}
