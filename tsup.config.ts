@@ -6,7 +6,9 @@ export default defineConfig({
     'sink/duckdb': 'src/sink/duckdb.ts',
     'sink/ndjson': 'src/sink/ndjson.ts',
     'testing/index': 'src/testing/index.ts',
-    'cli/bin': 'src/cli/bin.ts'
+    'cli/bin': 'src/cli/bin.ts',
+    // Beside the chunk that starts it.
+    'demo-run': 'src/cli/demo-run.ts'
   },
   format: ['esm'],
   target: 'node20',

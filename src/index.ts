@@ -41,5 +41,5 @@ export { DirectorySource, type DirectorySourceOptions } from './source/directory
 export type { NamePattern } from './source/name-filter.ts'
 export type { KeyboardInteractive, LoginPrompt } from './source/sftp-login.ts'
 export { SftpSource, type SftpSourceOptions } from './source/sftp-source.ts'
-export type { FilesOptions, IngestFile, PassedOver, Source, Transfer } from './source/source.ts'
+export type { FileLabel, FilesOptions, IngestFile, PassedOver, Source, Transfer } from './source/source.ts'
 export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'

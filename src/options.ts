@@ -9,10 +9,11 @@ export async function resolveCredential<T extends string | Uint8Array>(credentia
   return typeof credential === 'function' ? await credential() : credential
 }
 
-const givenOrAsked = z.union([z.string(), z.instanceof(Uint8Array), z.function()])
-
-/** Schema of a credential: a string, bytes, or a function. */
-export const credential = givenOrAsked as unknown as z.ZodType<Credential<string | Uint8Array>>
+/** Schema of a credential: a string, bytes, or a function, which stays the one that was given. */
+export const credential = z.custom<Credential<string | Uint8Array>>(
+  value => typeof value === 'string' || value instanceof Uint8Array || typeof value === 'function',
+  'must be a string, bytes, or a function that gives them'
+)
 
 /** A whole number of milliseconds above zero. */
 export const milliseconds = z.number().int().positive()

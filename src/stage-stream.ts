@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream'
-import { AbortError } from './errors.ts'
+import { AbortError, type ErrorPlace } from './errors.ts'
 
 /** What a stage is inside: chunks in, values out, in order. */
 export type StageBody<In, Out> = (chunks: AsyncIterable<In>, signal: AbortSignal) => AsyncGenerator<Out, void>
@@ -29,6 +29,15 @@ export class StageStream<In, Out> extends Duplex {
   constructor(body: StageBody<In, Out>, options: StageStreamOptions = {}) {
     super({ ...options, emitClose: true })
     this.#body = body(this.#inlet, this.#abort.signal)
+  }
+
+  /** Ends with an {@link AbortError} as soon as the signal says so, whatever it is waiting for. */
+  obey(signal: AbortSignal | undefined, place: ErrorPlace = {}): this {
+    const stop = () => this.destroy(new AbortError({ ...place, cause: signal?.reason }))
+    if (signal?.aborted) return stop()
+    signal?.addEventListener('abort', stop, { once: true })
+    this.once('close', () => signal?.removeEventListener('abort', stop))
+    return this
   }
 
   override _write(chunk: In, _encoding: BufferEncoding, written: () => void): void {
@@ -88,8 +97,9 @@ class Inlet<In> implements AsyncIterableIterator<In> {
   }
 
   put(chunk: In, written: () => void): void {
-    if (this.#state === 'discarding') return written()
-    if (this.#waiting) {
+    if (this.#state === 'discarding') {
+      written()
+    } else if (this.#waiting) {
       this.#waiting.resolve({ done: false, value: chunk })
       this.#waiting = undefined
       written()

@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { ReadableStream, type ReadableStreamDefaultReader } from 'node:stream/web'
-import type { KeyID, Message, SessionKey } from 'openpgp'
 import { z } from 'zod'
-import { AbortError, DecryptError, type ErrorCode, type ErrorPlace, findIngestError } from '../errors.ts'
+import { DecryptError, type ErrorCode, type ErrorPlace, findIngestError } from '../errors.ts'
 import { type Credential, settle } from '../options.ts'
-import type { IngestFile } from '../source/source.ts'
+import type { FileLabel } from '../source/source.ts'
 import { StageStream } from '../stage-stream.ts'
 import { Dearmor } from './armor.ts'
-import { isHidden, type Keyring, loadOpenPgp, openKeyring, openpgpConfig, showKeyId } from './keyring.ts'
+import { type Keyring, openKeyring } from './keyring.ts'
+import { explain, openSessionKey, readSealed, unseal } from './message.ts'
 import { forgetOpened, noteOpened } from './opened.ts'
 import { type OpenPgpKind, sniffOpenPgp, sniffPackets } from './openpgp-format.ts'
 
@@ -22,21 +21,21 @@ export interface AscDecryptorOptions {
   readonly passphrase?: Credential<string> | undefined
 }
 
-const key = z.custom<Credential<string | Uint8Array>>(
-  value =>
-    typeof value === 'function' || ((typeof value === 'string' || value instanceof Uint8Array) && value.length > 0),
-  'must be a key (text or bytes), a function that gives one, or an array of these'
-)
+const isFunction = (value: unknown) => typeof value === 'function'
+const isKey = (value: unknown) =>
+  isFunction(value) || ((typeof value === 'string' || value instanceof Uint8Array) && value.length > 0)
+
+// `z.custom`, for a schema of functions would hand out wrappers instead of those that were given.
 const schema = z.strictObject({
   privateKey: z
-    .custom<AscDecryptorOptions['privateKey']>(
-      value => value === undefined || (Array.isArray(value) ? value : [value]).every(one => key.safeParse(one).success),
+    .custom<NonNullable<AscDecryptorOptions['privateKey']>>(
+      value => (Array.isArray(value) ? value.every(isKey) : isKey(value)),
       'must be a key (text or bytes), a function that gives one, or an array of these'
     )
     .optional(),
   passphrase: z
     .custom<Credential<string>>(
-      value => value === undefined || typeof value === 'function' || typeof value === 'string',
+      value => isFunction(value) || typeof value === 'string',
       'must be text or a function that gives it'
     )
     .optional()
@@ -57,8 +56,8 @@ const refusals: { readonly [kind in OpenPgpKind]?: readonly [ErrorCode, string] 
  *
  * In: bytes of one file, armored or binary or no OpenPGP at all. Out: bytes of its payload, in order. They are
  * provisional until the stream has ended well: most messages carry their integrity check at the very end.
- * Memory: the opened keys, and per stream a few chunks; of a message in AEAD chunks, some of those (4 MiB at most,
- * as GnuPG writes them).
+ * Memory: the opened keys, and per stream a few chunks. Of a message in AEAD chunks a few of those, 4 MiB each at most.
+ * Of one in a cipher that Node does not have (CAST5, Blowfish, Twofish) all of it, 256 MiB at most.
  */
 export class AscDecryptor {
   readonly #privateKeys: readonly Credential<string | Uint8Array>[]
@@ -77,10 +76,9 @@ export class AscDecryptor {
   }
 
   /** One file's stream: bytes in, bytes out. `file` names errors and keeps what was opened. */
-  stream(file?: IngestFile, options: { readonly signal?: AbortSignal | undefined } = {}): Duplex {
+  stream(file?: FileLabel, options: { readonly signal?: AbortSignal | undefined } = {}): Duplex {
     const stream = new StageStream<Uint8Array, Uint8Array>((chunks, signal) => this.#decrypt(chunks, signal, file))
-    if (options.signal !== undefined) obey(options.signal, stream, { file: file?.path })
-    return stream
+    return stream.obey(options.signal, { file: file?.path })
   }
 
   /** Forgets the opened keys. Streams that run go on; one that is made later opens the keys anew. */
@@ -103,14 +101,14 @@ export class AscDecryptor {
     return opening
   }
 
-  async *#decrypt(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal, file: IngestFile | undefined) {
+  async *#decrypt(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal, file: FileLabel | undefined) {
     const place = { file: file?.path }
     forgetOpened(file)
     let { kind, bytes } = await peek(chunks, sniffOpenPgp)
     if (kind === 'armored-message') {
       const inside = await peek(dearmor(bytes, place), sniffPackets)
       bytes = inside.bytes
-      // What armor calls a message is one, however odd: the library says what is wrong with it.
+      // What armor calls a message is one, however odd; what is wrong with it shows when it is opened.
       kind = inside.kind === 'none' ? 'encrypted-message' : inside.kind
     }
     const refusal = refusals[kind]
@@ -119,38 +117,29 @@ export class AscDecryptor {
       yield* bytes
       noteOpened(file, { encrypted: false })
     } else {
-      yield* this.#decryptMessage(bytes, signal, file)
+      yield* this.#open(bytes, signal, file)
     }
   }
 
-  async *#decryptMessage(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal, file: IngestFile | undefined) {
+  async *#open(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal, file: FileLabel | undefined) {
     const place = { file: file?.path }
-    const { readMessage, decrypt } = await loadOpenPgp()
-    const feed = feedFrom(bytes)
-    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
+    const upstream = watch(bytes)
+    const hash = createHash('sha256')
+    let length = 0
     try {
-      const message = await readMessage({ binaryMessage: feed.stream, config: openpgpConfig })
-      await checkMessage(message, place)
+      const message = await readSealed(upstream.bytes, place)
       const keyring = await unlessAborted(this.#openKeyring(), signal)
-      const { sessionKeys, keyId } = await openSessionKeys(message, keyring, place)
-      const { data } = await decrypt({ message, sessionKeys, format: 'binary', config: openpgpConfig })
-      reader = (data as ReadableStream<Uint8Array>).getReader()
-      const hash = createHash('sha256')
-      let length = 0
-      // Only `done` proves the message: an altered one gives all its bytes and fails here, after the last of them.
-      for (let part = await reader.read(); !part.done; part = await reader.read()) {
-        const chunk = part.value!
+      const { sessionKey, keyId } = await openSessionKey(message, keyring, place)
+      for await (const chunk of unseal(message, sessionKey, place)) {
+        if (chunk.length === 0) continue
         hash.update(chunk)
         length += chunk.length
-        if (chunk.length > 0) yield chunk
+        yield chunk
       }
       noteOpened(file, { encrypted: true, bytes: length, sha256: hash.digest('hex'), ...(keyId && { keyId }) })
     } catch (cause) {
       // An error keeps the stage it was born in: what broke upstream comes out as it went in.
-      throw feed.broken()?.error ?? findIngestError(cause) ?? explain(cause, place)
-    } finally {
-      // Not awaited: inside the library it waits for a twin of this stream that nobody reads any more.
-      reader?.cancel().catch(() => {})
+      throw upstream.broken()?.error ?? findIngestError(cause) ?? explain(cause, place)
     }
   }
 }
@@ -183,118 +172,25 @@ async function* dearmor(chunks: AsyncIterable<Uint8Array>, place: ErrorPlace) {
   armor.end()
 }
 
-/**
- * The bytes as the kind of stream that the library reads, pulled one chunk at a time. Made by hand, for
- * `Readable.toWeb` buffers ahead and, given text, ends the process from inside.
- */
-function feedFrom(bytes: AsyncIterable<Uint8Array>) {
-  const iterator = bytes[Symbol.asyncIterator]()
+/** The bytes, and the error they broke with if they did: what stands in between may wrap it, or lose it. */
+function watch(chunks: AsyncIterable<Uint8Array>) {
   let broken: { readonly error: unknown } | undefined
-  const stream = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          let next = await iterator.next()
-          // The library takes an empty chunk for a byte that is not there.
-          while (!next.done && next.value.length === 0) next = await iterator.next()
-          if (next.done) controller.close()
-          else controller.enqueue(next.value)
-        } catch (error) {
-          broken = { error }
-          controller.error(error)
-        }
-      },
-      async cancel() {
-        await iterator.return?.()
-      }
-    },
-    { highWaterMark: 0 }
-  )
-  return { stream, broken: () => broken }
-}
-
-type StreamedMessage = Message<ReadableStream<Uint8Array>>
-
-/** Refuses a message by its packets alone. */
-async function checkMessage(message: StreamedMessage, place: ErrorPlace): Promise<void> {
-  const { enums } = await loadOpenPgp()
-  const { packet } = enums
-  if (message.packets.findPacket(packet.symmetricallyEncryptedData) !== undefined) {
-    throw new DecryptError('DECRYPT_NO_INTEGRITY', 'the message has no integrity protection', place)
-  }
-  const sealed = [packet.symEncryptedIntegrityProtectedData, packet.aeadEncryptedData]
-  if (sealed.every(tag => message.packets.findPacket(tag) === undefined)) {
-    throw new DecryptError('DECRYPT_TRUNCATED', 'the message ends before its encrypted data', place)
-  }
-}
-
-/** Opens what holds the message's own key, by those private keys that it was made for. */
-async function openSessionKeys(message: StreamedMessage, keyring: Keyring, place: ErrorPlace) {
-  const { decryptSessionKeys } = await loadOpenPgp()
-  const madeFor = message.getEncryptionKeyIDs()
-  const known = madeFor.find(id => keyring.ids.some(own => own.equals(id)))
-  if (known === undefined && (keyring.ids.length === 0 || !madeFor.some(isHidden))) {
-    throw noKey(madeFor, keyring, place)
-  }
-  try {
-    const decryptionKeys = [...keyring.keys]
-    const sessionKeys = await decryptSessionKeys({ message, decryptionKeys, config: openpgpConfig })
-    // Its type leaves out that a message in AEAD chunks names the cipher in the data, and so not in the session key.
-    return { sessionKeys: sessionKeys as SessionKey[], keyId: known?.toHex().toUpperCase() }
-  } catch (cause) {
-    // A hidden recipient is found by trying; that no key fits is then no damage.
-    if (known === undefined && codeFor(cause) === 'DECRYPT_CORRUPT') throw noKey(madeFor, keyring, place, cause)
-    throw explain(cause, place)
-  }
-}
-
-function noKey(madeFor: readonly KeyID[], keyring: Keyring, place: ErrorPlace, cause?: unknown): DecryptError {
-  const named = madeFor.filter(id => !isHidden(id)).map(showKeyId)
-  const wanted = [
-    ...(named.length > 0 ? [`key ${named.join(', ')}`] : []),
-    ...(named.length < madeFor.length ? ['a hidden recipient'] : []),
-    ...(madeFor.length === 0 ? ['a password, not for a key'] : [])
-  ].join(' and ')
-  const given = keyring.ids.length > 0 ? `given ${keyring.ids.map(showKeyId).join(', ')}` : 'no private key given'
-  return new DecryptError('DECRYPT_NO_KEY', `made for ${wanted}; ${given}`, { ...place, cause })
-}
-
-/** The library's errors have no codes; their names and words are all there is. What none of these says is damage. */
-const meanings: readonly (readonly [ErrorCode, RegExp])[] = [
-  ['DECRYPT_TRUNCATED', /Unexpected end of packet/],
-  ['DECRYPT_UNSUPPORTED', /^UnsupportedError|^UnknownPacketError/m],
-  // Not just "Unsupported": a wrong tag of Node's own reads "Unsupported state or unable to authenticate data".
-  ['DECRYPT_UNSUPPORTED', /Unsupported (?:cipher|AEAD|public|ECDH|curve)|not supported|non-preferred|enum value/]
-]
-const what: { readonly [code in ErrorCode]?: string } = {
-  DECRYPT_TRUNCATED: 'the message ends too early',
-  DECRYPT_UNSUPPORTED: 'the message uses a cipher or packet that is not supported',
-  DECRYPT_CORRUPT: 'the message was altered or damaged'
-}
-
-function codeFor(cause: unknown): ErrorCode {
-  const words: string[] = []
-  for (let e = cause; e instanceof Error && words.length < 20; e = e.cause) words.push(`${e.name}: ${e.message}`)
-  return meanings.find(([, sign]) => sign.test(words.join('\n')))?.[0] ?? 'DECRYPT_CORRUPT'
-}
-
-function explain(cause: unknown, place: ErrorPlace): DecryptError {
-  const code = codeFor(cause)
-  return new DecryptError(code, what[code] ?? 'the message could not be opened', { ...place, cause })
+  const bytes = (async function* () {
+    try {
+      yield* chunks
+    } catch (error) {
+      broken = { error }
+      throw error
+    }
+  })()
+  return { bytes, broken: () => broken }
 }
 
 /** Waits for work that others share, and no longer than the stream lives. */
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     work.then(resolve, reject)
   })
-}
-
-/** Ends a stream when its signal says so. */
-function obey(signal: AbortSignal, stream: Duplex, place: ErrorPlace): void {
-  const stop = () => stream.destroy(new AbortError({ ...place, cause: signal.reason }))
-  if (signal.aborted) return void stop()
-  signal.addEventListener('abort', stop, { once: true })
-  stream.once('close', () => signal.removeEventListener('abort', stop))
 }

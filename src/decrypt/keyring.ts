@@ -1,6 +1,7 @@
 import type { KeyID, PrivateKey, SecretKeyPacket } from 'openpgp'
 import { DecryptError, findIngestError } from '../errors.ts'
 import { type Credential, resolveCredential } from '../options.ts'
+import { loadOpenPgp, openpgpConfig, plain } from './library.ts'
 import { sniffOpenPgp } from './openpgp-format.ts'
 
 /** Private keys, open, and the ids of those among their keys that can decrypt. */
@@ -8,19 +9,6 @@ export interface Keyring {
   readonly keys: readonly PrivateKey[]
   readonly ids: readonly KeyID[]
 }
-
-/** What of openpgp's many switches is not at its default, here and wherever a message is opened. */
-export const openpgpConfig = {
-  // SEIPD v1, which nearly everybody sends, is checked by a hash at its very end. Without this the library would hold
-  // the whole payload back until then; with it the bytes flow and a bad hash is an error at the end of the stream. So
-  // nothing may be believed before that end, and nothing is: sinks only stage rows until then.
-  allowUnauthenticatedStream: true,
-  // Keys made by old programs do not say what they are for.
-  allowMissingKeyFlags: true
-}
-
-/** The library, loaded when the first key or message needs it: it takes a tenth of a second. */
-export const loadOpenPgp = () => import('openpgp')
 
 /** Reads and opens private keys. The passphrase is asked for only when one of them is locked. */
 export async function openKeyring(
@@ -80,7 +68,7 @@ async function readKeys(given: string | Uint8Array): Promise<PrivateKey[]> {
   }
   const { readPrivateKeys } = await loadOpenPgp()
   try {
-    if (bytes[0]! >= 0x80 && bytes[0] !== 0xef) return await readPrivateKeys({ binaryKeys: bytes })
+    if (bytes[0]! >= 0x80 && bytes[0] !== 0xef) return await readPrivateKeys({ binaryKeys: plain(bytes) })
     // The library reads the first armored block of a text and forgets the others. Environment variables often carry
     // line ends as a backslash and an n, neither of which armor knows.
     const text = Buffer.from(bytes).toString().replaceAll('\\n', '\n')

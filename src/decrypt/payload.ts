@@ -1,6 +1,7 @@
-import { Readable, type Transform } from 'node:stream'
+import { pipeline, Readable, type Transform } from 'node:stream'
 import { createInflate, createInflateRaw } from 'node:zlib'
 import { DecryptError, type ErrorPlace } from '../errors.ts'
+import { bytesOf, loadOpenPgp, webStreamOf } from './library.ts'
 import { PacketReader } from './packets.ts'
 
 /** Above 256 KiB a larger buffer inflates no faster worth its memory. */
@@ -23,13 +24,11 @@ export async function* payloadOf(
   for (let packet = await reader.next(); packet !== undefined; packet = await reader.next()) {
     switch (packet.tag) {
       case 8:
-      case 11: {
+      case 11:
         if (found || layers === maxLayers) throw damaged(place)
         found = true
-        const content = packet.tag === 8 ? decompress(packet.body, place) : literal(packet.body, place)
-        yield* packet.tag === 8 ? payloadOf(content, place, layers + 1) : content
+        yield* packet.tag === 8 ? compressed(packet.body, place, layers + 1) : literal(packet.body, place)
         break
-      }
       case 2: // signature
       case 4: // announcement of one
       case 10: // marker
@@ -62,25 +61,49 @@ async function* literal(body: AsyncGenerator<Uint8Array, void>, place: ErrorPlac
   if (skip !== 0) throw damaged(place)
 }
 
-async function* decompress(
-  body: AsyncGenerator<Uint8Array, void>,
-  place: ErrorPlace
-): AsyncGenerator<Uint8Array, void> {
-  let first = await body.next()
-  while (!first.done && first.value.length === 0) first = await body.next()
-  if (first.done) throw damaged(place)
-  const algorithm = first.value[0]!
-  const rest = prepend(first.value.subarray(1), body)
+/** Compressed data: one byte that tells how, then packets again. */
+async function* compressed(body: AsyncGenerator<Uint8Array, void>, place: ErrorPlace, layers: number) {
+  const reader = new PacketReader(body, place)
+  const [algorithm] = await reader.exactly(1)
+  const rest = reader.rest()
   switch (algorithm) {
     case 0:
-      return yield* rest
+      return yield* payloadOf(rest, place, layers)
     case 1:
-      return yield* inflate(rest, createInflateRaw(inflateOptions))
+      return yield* payloadOf(inflate(rest, createInflateRaw(inflateOptions)), place, layers)
     case 2:
-      return yield* inflate(rest, createInflate(inflateOptions))
+      return yield* payloadOf(inflate(rest, createInflate(inflateOptions)), place, layers)
     case 3:
       return yield* bunzip(rest)
     default:
       throw new DecryptError('DECRYPT_UNSUPPORTED', 'the message is compressed in an unknown way', place)
   }
+}
+
+async function* inflate(bytes: AsyncGenerator<Uint8Array, void>, inflater: Transform) {
+  // Without `return`: the inflater's end is not the end of the bytes, and those have to be read to theirs.
+  const source = Readable.from({ [Symbol.asyncIterator]: () => ({ next: () => bytes.next() }) }, { objectMode: false })
+  // An error of the source comes out of the inflater, unchanged.
+  pipeline(source, inflater, () => {})
+  yield* inflater as AsyncIterable<Uint8Array>
+  source.destroy()
+  for await (const _ of bytes);
+}
+
+/** BZIP2, which Node does not have: the library does it, given the packet again. */
+async function* bunzip(bytes: AsyncGenerator<Uint8Array, void>) {
+  const { readMessage, verify } = await loadOpenPgp()
+  const message = await readMessage({ binaryMessage: webStreamOf(prepend(Uint8Array.of(0xa3, 3), bytes)) })
+  const { data } = await verify({ message, verificationKeys: [], format: 'binary' })
+  yield* bytesOf(data)
+}
+
+async function* prepend(first: Uint8Array, rest: AsyncIterable<Uint8Array>) {
+  yield first
+  yield* rest
+}
+
+/** What is not as a message has to be. */
+export function damaged(place: ErrorPlace): DecryptError {
+  return new DecryptError('DECRYPT_CORRUPT', 'the message was altered or damaged', place)
 }

@@ -1,11 +1,17 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { SinkError } from '../errors.ts'
 import type { LedgerRecord } from './ledger.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
 /** Lines in the journal for each file, above which opening rewrites it. */
 const COMPACT_ABOVE = 4
+
+/** How long a lock without a name in it may be one that is just being made, in milliseconds. */
+const NAMELESS_MS = 2_000
+
+/** Locks of this process. The first process of every container has the same number as the one that died before it. */
+const held = new Set<string>()
 
 /**
  * A ledger in one file: a journal of JSON lines, each made durable before it counts; the last line of a file is the
@@ -26,10 +32,9 @@ export class FileLedger extends MemoryLedger {
 
   /** Opens the journal at `path`, or begins one. One process at a time: others get `STORE_BUSY`. */
   static async open(path: string): Promise<FileLedger> {
-    const ledger = new FileLedger(path)
-    await mkdir(dirname(path), { recursive: true })
-    await ledger.#takeLock()
+    const ledger = new FileLedger(resolve(path))
     try {
+      await ledger.#takeLock()
       await ledger.#load()
     } catch (error) {
       await ledger.close()
@@ -43,9 +48,11 @@ export class FileLedger extends MemoryLedger {
     await this.#journal?.close()
     this.#journal = undefined
     if (this.#lock) {
-      await rm(this.#lockPath, { force: true })
+      // One that cannot be removed names a process that is gone, or will be.
+      await rm(this.#lockPath, { force: true }).catch(() => {})
       await this.#lock.close()
       this.#lock = undefined
+      held.delete(this.#lockPath)
     }
   }
 
@@ -100,19 +107,21 @@ export class FileLedger extends MemoryLedger {
 
   /** The lock file names its holder; one whose process is gone is taken over. */
   async #takeLock(): Promise<void> {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      try {
-        this.#lock = await open(this.#lockPath, 'wx')
-        await this.#lock.writeFile(String(process.pid))
-        return
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-          throw new SinkError('STORE_OPEN', 'the ledger cannot be locked', { file: this.#path, cause: error })
+    const path = this.#lockPath
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      for (let attempt = 0; attempt < 2; attempt++) {
+        this.#lock = await open(path, 'wx').catch(undefinedIfThere)
+        if (this.#lock) {
+          held.add(path)
+          await this.#lock.writeFile(String(process.pid))
+          return
         }
-        const holder = Number(await readFile(this.#lockPath, 'utf8').catch(() => ''))
-        if (isAlive(holder)) break
-        await rm(this.#lockPath, { force: true })
+        if (await isHeld(path)) break
+        await rm(path, { force: true })
       }
+    } catch (cause) {
+      throw new SinkError('STORE_OPEN', 'the ledger cannot be locked', { file: this.#path, cause })
     }
     throw new SinkError('STORE_BUSY', 'another process holds the ledger', { file: this.#path })
   }
@@ -131,10 +140,25 @@ export async function syncDirectory(path: string): Promise<void> {
 
 function parseLine(line: string, path: string): [string, LedgerRecord] {
   try {
-    return JSON.parse(line)
+    const [fingerprint, record] = JSON.parse(line)
+    if (typeof fingerprint === 'string' && typeof record?.state === 'string') return [fingerprint, record]
   } catch (cause) {
     throw new SinkError('STORE_OPEN', 'the ledger is damaged', { file: path, cause })
   }
+  throw new SinkError('STORE_OPEN', 'the ledger is damaged', { file: path })
+}
+
+function undefinedIfThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'EEXIST') throw error
+}
+
+/** Whether the process that a lock names is there. Its own number in a lock it does not hold is a dead one's. */
+async function isHeld(lock: string): Promise<boolean> {
+  if (held.has(lock)) return true
+  const holder = await readFile(lock, 'utf8').catch(() => '')
+  if (holder !== '') return Number(holder) !== process.pid && isAlive(Number(holder))
+  const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: 0 }))
+  return Date.now() - mtimeMs < NAMELESS_MS
 }
 
 function isAlive(pid: number): boolean {

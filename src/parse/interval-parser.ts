@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
 import type { EntryLabel, IntervalBatch } from '../batch.ts'
-import { AbortError, ParseError } from '../errors.ts'
+import { ParseError } from '../errors.ts'
 import { settle } from '../options.ts'
-import type { IngestFile } from '../source/source.ts'
+import type { FileLabel } from '../source/source.ts'
 import { StageStream } from '../stage-stream.ts'
 import { type Entry, readEntries } from '../unpack/read-entries.ts'
 import { classify, type EntryKind, findHead, promisesIntervals } from './entry-head.ts'
@@ -55,11 +55,12 @@ export class IntervalParser implements AsyncDisposable {
   }
 
   /** One Node stream for one file. Rows are provisional until its pipeline resolves. */
-  stream(file?: Pick<IngestFile, 'name' | 'path'>, options: { readonly signal?: AbortSignal } = {}): Duplex {
-    return new StageStream<Uint8Array, IntervalBatch | FileAccount>(
-      (chunks, signal) => this.#read(chunks, file, options.signal ? AbortSignal.any([signal, options.signal]) : signal),
-      { readableObjectMode: true, readableHighWaterMark: 1 }
-    )
+  stream(file?: FileLabel, options: { readonly signal?: AbortSignal | undefined } = {}): Duplex {
+    const stream = new StageStream<Uint8Array, IntervalBatch | FileAccount>(chunks => this.#read(chunks, file), {
+      readableObjectMode: true,
+      readableHighWaterMark: 1
+    })
+    return stream.obey(options.signal, { file: file?.path })
   }
 
   /** Holds nothing that needs closing; here so that every stage ends alike. */
@@ -71,14 +72,13 @@ export class IntervalParser implements AsyncDisposable {
 
   async *#read(
     chunks: AsyncIterable<Uint8Array>,
-    file: Pick<IngestFile, 'name' | 'path'> | undefined,
-    signal: AbortSignal
+    file: FileLabel | undefined
   ): AsyncGenerator<IntervalBatch | FileAccount, void> {
     const accounts: EntryAccount[] = []
     const path = file?.path
     for await (const entry of readEntries(chunks, { name: file?.name, file: path })) {
       const rejected = accounts.reduce((sum, account) => sum + account.rows.rejected, 0)
-      accounts.push(yield* this.#readEntry(entry, path, this.#options.maxRejects - rejected, signal))
+      accounts.push(yield* this.#readEntry(entry, path, this.#options.maxRejects - rejected))
     }
     const account = new FileAccount(accounts)
     this.#judge(account, file)
@@ -88,8 +88,7 @@ export class IntervalParser implements AsyncDisposable {
   async *#readEntry(
     entry: Entry,
     file: string | undefined,
-    maxRejects: number,
-    signal: AbortSignal
+    maxRejects: number
   ): AsyncGenerator<IntervalBatch, EntryAccount> {
     const label: EntryLabel = { index: entry.index, name: entry.name }
     const chunks = entry[Symbol.asyncIterator]()
@@ -112,7 +111,6 @@ export class IntervalParser implements AsyncDisposable {
       yield* scanner.push(bytes.subarray(offset))
     }
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
-      if (signal.aborted) throw new AbortError({ file })
       size += next.value.length
       if (scanner) yield* scanner.push(next.value)
     }
@@ -121,12 +119,14 @@ export class IntervalParser implements AsyncDisposable {
   }
 
   /** Whether the file as a whole may pass. */
-  #judge(account: FileAccount, file: Pick<IngestFile, 'name' | 'path'> | undefined): void {
+  #judge(account: FileAccount, file: FileLabel | undefined): void {
     const { rows, entries } = account
     const { maxRejectShare, maxRejects } = this.#options
     const used = entries.filter(entry => entry.outcome === 'used')
     const place = { file: file?.path }
-    if (used.length > 0 && rows.read === 0) throw new ParseError('PARSE_NO_ROWS', 'a header and no row', place)
+    if (used.length > 0 && rows.read === 0) {
+      throw new ParseError('PARSE_NO_ROWS', 'a header and no row', { ...place, entry: used[0]!.name })
+    }
     if (used.length === 0 && file && promisesIntervals(file.name)) {
       const header = entries[0]?.header ?? ''
       throw new ParseError('PARSE_UNKNOWN_HEADER', `no entry is an interval report, header ${header}`, place)
@@ -136,7 +136,12 @@ export class IntervalParser implements AsyncDisposable {
     if (rows.rejected <= allowed && !nothingLeft) return
     const reasons = countRejects(entries).map(([code, count]) => `${code} ${count}`)
     const what = `${rows.rejected} of ${rows.read} rows rejected (${reasons.join(', ')})`
-    throw new ParseError('PARSE_TOO_MANY_REJECTS', what, { ...place, line: entries[0]?.rejects[0]?.line })
+    const first = entries.find(entry => entry.rejects.length > 0)
+    throw new ParseError('PARSE_TOO_MANY_REJECTS', what, {
+      ...place,
+      entry: first?.name,
+      line: first?.rejects[0]?.line
+    })
   }
 }
 

@@ -263,8 +263,8 @@ export class IntervalScanner {
 
   /** One row, the complete way. `end` is the position of its line end. */
   #slowRow(bytes: Uint8Array, from: number, end: number): void {
-    this.#line++
     if (end - from > LONGEST_LINE) this.#tooLong()
+    this.#line++
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const outcome = this.#reader.read(text.toString('latin1', from, end))
     if (outcome === 'blank') return

@@ -44,7 +44,7 @@ export class DuckDbLedger implements Ledger {
   }
 
   findPayload(sha256: string): Promise<LedgerFile | undefined> {
-    return this.#store.exclusive(async sql => {
+    return this.#store.transaction(async sql => {
       const query = `SELECT source, path, name, size, epoch_ms(modified_at) AS modified_at FROM files
         WHERE payload_sha256 = $sha256 AND state = 'committed' ORDER BY file_id LIMIT 1`
       const [row] = await sql.rows(query, { sha256 })
@@ -77,9 +77,7 @@ export async function settleIn(sql: Sql, claim: Claim, receipt: Receipt): Promis
   const statement = `UPDATE files SET state = $state, updated_at = now()
     WHERE fingerprint = $fingerprint AND epoch = $epoch AND state = 'claimed'`
   const { fingerprint, epoch } = claim
-  await sql.run(statement, { state: receipt.state, fingerprint, epoch })
-  const [row] = await sql.rows('SELECT state, epoch FROM files WHERE fingerprint = $fingerprint', { fingerprint })
-  if (row?.state !== receipt.state || row?.epoch !== epoch) {
+  if ((await sql.run(statement, { state: receipt.state, fingerprint, epoch })) === 0) {
     throw new SinkError('STORE_FENCED', 'another worker took the file over', { file: receipt.path })
   }
   await write(sql, fingerprint, receipt)

@@ -1,9 +1,11 @@
 /** Grows with each change of the tables below. */
 export const SCHEMA_VERSION = 1
 
+/** Which of them a store has. Looked at before anything else is touched. */
+export const versionSql = `CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)`
+
 /** The store's tables. Instants are UTC; `intervals` has one row for each (esiid, direction, start), by construction. */
 export const schemaSql = [
-  `CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)`,
   `CREATE TYPE IF NOT EXISTS direction AS ENUM ('consumption', 'surplus-generation')`,
   `CREATE SEQUENCE IF NOT EXISTS file_ids`,
   `CREATE SEQUENCE IF NOT EXISTS entry_ids`,
@@ -61,48 +63,59 @@ export const schemaSql = [
      byte_offset BIGINT NOT NULL,
      code VARCHAR NOT NULL
    )`,
-  // Whatever stands here belongs to a run that died: this process alone holds the file now.
-  `DROP SCHEMA IF EXISTS staging CASCADE`,
-  `CREATE SCHEMA staging`,
+  // Whoever held a claim is gone: this process alone has the file now.
   `UPDATE files SET state = 'seen' WHERE state = 'claimed'`
 ]
 
-/** Staging of one file: rows as they come, and which meter each batch's number means. */
-export const stagingSql = (id: number) => [
-  `CREATE TABLE staging.rows_${id} (
+/** Staging of one file, on a connection of its own: rows as they come, and which meter each batch's number means. */
+export const stagingSql = [
+  `CREATE TEMP TABLE staged_rows (
      entry UINTEGER, meter UINTEGER, start DOUBLE, units DOUBLE,
      estimated UTINYINT, direction UTINYINT, revision DOUBLE, line UINTEGER
    )`,
-  `CREATE TABLE staging.meters_${id} (meter UINTEGER, esiid VARCHAR)`
+  `CREATE TEMP TABLE staged_meters (meter UINTEGER, esiid VARCHAR)`
 ]
 
+/** What is left of staging once the winners are known. */
+export const unstageSql = ['DROP TABLE staged_rows', 'DROP TABLE staged_meters']
+
+/** A staged row in the store's types. */
+const storedColumns = `
+  esiid, to_timestamp(start / 1000) AS start,
+  (CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END)::direction AS direction,
+  (units / 100000)::DECIMAL(12,5) AS kwh, estimated = 1 AS estimated, to_timestamp(revision / 1000) AS revision,
+  entry, line`
+
+/** The rows of a file in which no key occurs twice: each is the winner of its own key. */
+export const singleSql = `
+  CREATE TEMP TABLE winners AS
+  SELECT ${storedColumns}, 0 AS rivals, false AS conflict
+  FROM staged_rows JOIN staged_meters USING (meter)`
+
 /**
- * The file's own winners, in the store's types: of rows with one key the one with the greatest
- * (revision, actual over estimated, entry, line). `rivals` counts the rows that were beaten by it.
+ * The file's own winners: of rows with one key the one with the greatest (revision, actual over estimated, entry,
+ * line). `rivals` counts the rows that it beat.
  */
-export const winnersSql = (id: number) => `
-  CREATE TABLE staging.winners_${id} AS
-  WITH numbered AS (SELECT meter, esiid, min(meter) OVER (PARTITION BY esiid) AS canon FROM staging.meters_${id}),
+export const winnersSql = `
+  CREATE TEMP TABLE winners AS
+  WITH numbered AS (SELECT meter, esiid, min(meter) OVER (PARTITION BY esiid) AS canon FROM staged_meters),
   ranked AS (
     SELECT n.esiid, r.*,
       count(*) OVER same_key - 1 AS rivals,
       lead(struct_pack(revision := r.revision, estimated := r.estimated, units := r.units)) OVER best_first AS runner_up,
       row_number() OVER best_first AS place
-    FROM staging.rows_${id} r JOIN numbered n USING (meter)
+    FROM staged_rows r JOIN numbered n USING (meter)
     WINDOW same_key AS (PARTITION BY n.canon, r.direction, r.start),
       best_first AS (PARTITION BY n.canon, r.direction, r.start
         ORDER BY r.revision DESC NULLS LAST, r.estimated, r.entry DESC, r.line DESC)
   )
-  SELECT esiid, to_timestamp(start / 1000) AS start,
-    (CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END)::direction AS direction,
-    (units / 100000)::DECIMAL(12,5) AS kwh, estimated = 1 AS estimated, to_timestamp(revision / 1000) AS revision,
-    entry, line, rivals,
+  SELECT ${storedColumns}, rivals,
     rivals > 0 AND runner_up.revision IS NOT DISTINCT FROM revision AND runner_up.estimated = estimated
       AND runner_up.units <> units AS conflict
   FROM ranked WHERE place = 1`
 
 /** The winners whose key has a row already, and what becomes of it: I6, from either side. */
-export const rivalsSql = (id: number) => `
+export const rivalsSql = `
   CREATE TEMP TABLE rivals AS
   WITH judged AS (
     SELECT w.esiid, w.direction, w.start, w.conflict AS within, i.rowid AS old,
@@ -110,11 +123,11 @@ export const rivalsSql = (id: number) => `
       i.kwh = w.kwh AS same_kwh,
       row(coalesce(w.revision, '-infinity'), NOT w.estimated, new_file.payload_sha256, w.entry, w.line)
         > row(coalesce(i.revision, '-infinity'), NOT i.estimated, f.payload_sha256, e.ordinal, i.line) AS wins
-    FROM staging.winners_${id} w
+    FROM winners w
     JOIN files new_file ON new_file.file_id = $file
     JOIN (
       SELECT rowid, * FROM intervals WHERE start BETWEEN
-        (SELECT min(start) FROM staging.winners_${id}) AND (SELECT max(start) FROM staging.winners_${id})
+        (SELECT min(start) FROM winners) AND (SELECT max(start) FROM winners)
     ) i ON i.esiid = w.esiid AND i.direction = w.direction AND i.start = w.start
     JOIN entries e ON e.entry_id = i.entry_id
     JOIN files f ON f.file_id = e.file_id
@@ -127,21 +140,21 @@ export const rivalsSql = (id: number) => `
  * The merge. A winner with the same reading takes over its provenance too: any order gives the same store. Rows are
  * taken out and put in again, not updated: DuckDB keeps every updated version in memory until its next checkpoint.
  */
-export const mergeSql = (id: number): readonly [takeOut: string, putIn: string] => [
+export const mergeSql: readonly [takeOut: string, putIn: string] = [
   `DELETE FROM intervals WHERE rowid IN (SELECT old FROM rivals WHERE wins)`,
   `INSERT INTO intervals
    SELECT w.esiid, w.start, w.direction, w.kwh, w.estimated, w.revision, e.entry_id, w.line
-   FROM staging.winners_${id} w JOIN entries e ON e.file_id = $file AND e.ordinal = w.entry
+   FROM winners w JOIN entries e ON e.file_id = $file AND e.ordinal = w.entry
    WHERE NOT EXISTS (
      FROM rivals r WHERE NOT r.wins AND r.esiid = w.esiid AND r.direction = w.direction AND r.start = w.start
    )`
 ]
 
 /** Rows by what became of them; those beaten within their own file are superseded. */
-export const countSql = (id: number) => `
+export const countSql = `
   WITH own AS (
     SELECT count(*) AS winners, coalesce(sum(rivals), 0) AS beaten, count(*) FILTER (conflict) AS conflicts
-    FROM staging.winners_${id}
+    FROM winners
   ), met AS (
     SELECT count(*) AS total, count(*) FILTER (outcome = 'replaced') AS replaced,
       count(*) FILTER (outcome = 'unchanged') AS unchanged, count(*) FILTER (outcome = 'superseded') AS superseded,

@@ -1,8 +1,8 @@
-import { realpath } from 'node:fs/promises'
+import { realpath, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { ConfigError, IngestError, SinkError } from '../errors.ts'
-import { SCHEMA_VERSION, schemaSql } from './duckdb-schema.ts'
+import { SCHEMA_VERSION, schemaSql, versionSql } from './duckdb-schema.ts'
 
 /** What a query's values may be given as. */
 export type Values = Record<string, DuckDBValue>
@@ -38,7 +38,7 @@ export class DuckDbStore {
     this.#connection = connection
   }
 
-  /** Opens or makes the file, brings its tables up to date and removes what a dead run left in staging. */
+  /** Opens or makes the file, brings its tables up to date and removes what a dead run left behind. */
   static async open(options: DuckDbStoreOptions): Promise<DuckDbStore> {
     const duckdb = await load()
     const path = await truePath(options.path)
@@ -46,6 +46,8 @@ export class DuckDbStore {
     held.add(path)
     try {
       const instance = await openInstance(duckdb, path, options)
+      // What a run that died could not take along; nobody else has the store now.
+      await rm(`${path}.tmp`, { recursive: true, force: true })
       const store = new DuckDbStore(duckdb, path, instance, await instance.connect())
       await store.#prepare()
       return store
@@ -60,26 +62,16 @@ export class DuckDbStore {
     return this.#instance.connect()
   }
 
-  /** Work on the store's own connection, one piece after another. */
-  exclusive<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(() => guarded(this.path, () => work(new Sql(this.#connection))))
+  /** Work that changes the store's tables, one piece after another. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(() => guarded(this.path, work))
     this.#turn = turn.catch(() => {})
     return turn
   }
 
-  /** Like {@link DuckDbStore.exclusive}, in one transaction. */
+  /** One transaction on the store's own connection. */
   transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.exclusive(async sql => {
-      await sql.run('BEGIN')
-      try {
-        const result = await work(sql)
-        await sql.run('COMMIT')
-        return result
-      } catch (error) {
-        await sql.run('ROLLBACK').catch(() => {})
-        throw error
-      }
-    })
+    return this.exclusive(() => inTransaction(this.#connection, work))
   }
 
   async close(): Promise<void> {
@@ -87,20 +79,28 @@ export class DuckDbStore {
     this.#connection.closeSync()
     this.#instance.closeSync()
     held.delete(this.path)
+    await rm(`${this.path}.tmp`, { recursive: true, force: true })
   }
 
   async #prepare(): Promise<void> {
-    await this.transaction(async sql => {
-      for (const statement of schemaSql) await sql.run(statement)
-      const [row] = await sql.rows('SELECT max(version) AS version FROM schema_version')
-      const version = row?.version as number | null
-      if (version === null) await sql.run('INSERT INTO schema_version VALUES ($version)', { version: SCHEMA_VERSION })
-      else if (version > SCHEMA_VERSION) {
-        throw new SinkError('STORE_OPEN', `the store has schema ${version}, this version knows ${SCHEMA_VERSION}`, {
-          file: this.path
-        })
-      }
+    await this.transaction(sql => this.#migrate(sql)).catch(async error => {
+      await this.close()
+      if (error.code !== 'STORE_WRITE') throw error
+      throw new SinkError('STORE_OPEN', 'the store’s tables are not ours', { file: this.path, cause: error.cause })
     })
+  }
+
+  async #migrate(sql: Sql): Promise<void> {
+    await sql.run(versionSql)
+    const [row] = await sql.rows('SELECT max(version) AS version FROM schema_version')
+    const version = row?.version as number | null
+    if (version !== null && version > SCHEMA_VERSION) {
+      throw new SinkError('STORE_OPEN', `the store has schema ${version}, this version knows ${SCHEMA_VERSION}`, {
+        file: this.path
+      })
+    }
+    for (const statement of schemaSql) await sql.run(statement)
+    if (version === null) await sql.run('INSERT INTO schema_version VALUES ($version)', { version: SCHEMA_VERSION })
   }
 }
 
@@ -123,6 +123,20 @@ export class Sql {
   }
 }
 
+/** All of the work, or nothing of it. */
+export async function inTransaction<T>(connection: DuckDBConnection, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const sql = new Sql(connection)
+  await sql.run('BEGIN')
+  try {
+    const result = await work(sql)
+    await sql.run('COMMIT')
+    return result
+  } catch (error) {
+    await sql.run('ROLLBACK').catch(() => {})
+    throw error
+  }
+}
+
 /** An error of the database as one of ours. */
 export async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -139,12 +153,13 @@ async function openInstance(duckdb: DuckDb, path: string, options: DuckDbStoreOp
       memory_limit: options.memoryLimit,
       threads: String(options.threads),
       autoinstall_known_extensions: 'false',
-      // What does not fit in memory would be written down beside the store, in the clear: refused instead.
-      temp_directory: ''
+      // What does not fit in memory waits beside the store, as its write-ahead log does, and goes with the run.
+      temp_directory: `${path}.tmp`
     })
     return instance
   } catch (cause) {
-    const busy = cause instanceof Error && /lock/i.test(cause.message)
+    // Not just "lock": a damaged file is reported with the "block" that is damaged, and paths hold any word.
+    const busy = cause instanceof Error && /Could not set lock|being used by another process/i.test(cause.message)
     if (busy) throw new SinkError('STORE_BUSY', 'another process holds the store', { file: path, cause })
     throw new SinkError('STORE_OPEN', 'the store cannot be opened', { file: path, cause })
   }

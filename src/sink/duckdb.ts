@@ -7,9 +7,10 @@ import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
 import { PARSER_VERSION } from '../parse/interval-parser.ts'
 import type { IngestFile } from '../source/source.ts'
+import { AscendingKeys } from './ascending-keys.ts'
 import { DuckDbLedger, fileId, settleIn } from './duckdb-ledger.ts'
-import { countSql, mergeSql, rivalsSql, stagingSql, winnersSql } from './duckdb-schema.ts'
-import { type DuckDb, DuckDbStore, guarded, type Sql } from './duckdb-store.ts'
+import { countSql, mergeSql, rivalsSql, singleSql, stagingSql, unstageSql, winnersSql } from './duckdb-schema.ts'
+import { type DuckDb, DuckDbStore, guarded, inTransaction, type Sql } from './duckdb-store.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
 
 /** Rows that one of DuckDB's chunks holds. */
@@ -21,10 +22,10 @@ export interface DuckDbSinkOptions {
   readonly path: string
   /**
    * What DuckDB may take for itself, in its own words.
-   * @default '256MB'
+   * @default '128MB'
    */
   readonly memoryLimit?: string
-  /** @default 2 */
+  /** @default 1 */
   readonly threads?: number
 }
 
@@ -33,8 +34,8 @@ const schema = z.strictObject({
   memoryLimit: z
     .string()
     .regex(/^\d+(\.\d+)? ?[KMGT]i?B$/i, 'must be a size such as 256MB')
-    .default('256MB'),
-  threads: z.number().int().min(1).default(2)
+    .default('128MB'),
+  threads: z.number().int().min(1).default(1)
 })
 
 /**
@@ -49,7 +50,6 @@ const schema = z.strictObject({
 export class DuckDbSink extends Sink {
   readonly #options: z.output<typeof schema>
   #store: Promise<DuckDbStore> | undefined
-  #files = 0
 
   constructor(options: DuckDbSinkOptions) {
     super()
@@ -61,8 +61,7 @@ export class DuckDbSink extends Sink {
   }
 
   protected override async begin(_file: IngestFile, claim: Claim): Promise<SinkTransaction> {
-    const store = await this.#open()
-    return DuckDbTransaction.begin(store, claim, ++this.#files)
+    return DuckDbTransaction.begin(await this.#open(), claim)
   }
 
   override async close(): Promise<void> {
@@ -81,41 +80,36 @@ export class DuckDbSink extends Sink {
   }
 }
 
-/** One file between staging and commit. */
+/** One file between staging and commit, on a connection whose temporary tables nobody else sees. */
 class DuckDbTransaction implements SinkTransaction {
   readonly recordsCommit = true
   readonly #store: DuckDbStore
   readonly #claim: Claim
-  readonly #id: number
   readonly #connection: DuckDBConnection
   readonly #rows: DuckDBAppender
   readonly #meters: DuckDBAppender
   /** One chunk, filled again and again: what it holds is native memory, which the collector does not see. */
-  #reused: DuckDBDataChunk | undefined
+  readonly #chunk: DuckDBDataChunk
+  readonly #keys = new AscendingKeys()
   /** Meters staged so far: each batch numbers its own from here. */
   #numbered = 0
 
-  private constructor(
-    store: DuckDbStore,
-    claim: Claim,
-    id: number,
-    staging: { connection: DuckDBConnection; rows: DuckDBAppender; meters: DuckDBAppender }
-  ) {
+  private constructor(store: DuckDbStore, claim: Claim, staging: Staging) {
     this.#store = store
     this.#claim = claim
-    this.#id = id
     this.#connection = staging.connection
     this.#rows = staging.rows
     this.#meters = staging.meters
+    this.#chunk = store.duckdb.DuckDBDataChunk.create(rowTypes(store.duckdb))
   }
 
-  static async begin(store: DuckDbStore, claim: Claim, id: number): Promise<DuckDbTransaction> {
+  static async begin(store: DuckDbStore, claim: Claim): Promise<DuckDbTransaction> {
     return guarded(store.path, async () => {
       const connection = await store.connect()
-      for (const statement of stagingSql(id)) await connection.run(statement)
-      const rows = await connection.createAppender(`rows_${id}`, 'staging')
-      const meters = await connection.createAppender(`meters_${id}`, 'staging')
-      return new DuckDbTransaction(store, claim, id, { connection, rows, meters })
+      for (const statement of stagingSql) await connection.run(statement)
+      const rows = await connection.createAppender('staged_rows', 'main', 'temp')
+      const meters = await connection.createAppender('staged_meters', 'main', 'temp')
+      return new DuckDbTransaction(store, claim, { connection, rows, meters })
     })
   }
 
@@ -127,27 +121,32 @@ class DuckDbTransaction implements SinkTransaction {
         this.#meters.endRow()
       }
       for (let from = 0; from < batch.length; from += CHUNK) {
-        this.#rows.appendDataChunk(this.#chunk(batch, from, Math.min(batch.length, from + CHUNK)))
+        this.#fill(batch, from, Math.min(batch.length, from + CHUNK))
+        this.#rows.appendDataChunk(this.#chunk)
       }
       this.#numbered += batch.esiids.length
+      this.#keys.take(batch)
     })
   }
 
   async commit(account: FileAccount, closing: Closing): Promise<RowsStored> {
-    const stored = await guarded(this.#store.path, async () => {
+    await guarded(this.#store.path, async () => {
       this.#rows.closeSync()
       this.#meters.closeSync()
-      await this.#connection.run(winnersSql(this.#id))
-      for (const table of ['rows', 'meters']) await this.#connection.run(`DROP TABLE staging.${table}_${this.#id}`)
-      return this.#store.transaction(sql => this.#merge(sql, account, closing))
+      await this.#connection.run(this.#keys.mayRepeat ? winnersSql : singleSql)
+      for (const statement of unstageSql) await this.#connection.run(statement)
     })
-    // The commit stands; what is left of its staging may also go at the next opening.
-    await this.#drop().catch(() => {})
+    const stored = await this.#store.exclusive(() =>
+      inTransaction(this.#connection, sql => this.#merge(sql, account, closing))
+    )
+    this.#connection.closeSync()
     return stored
   }
 
   async rollback(): Promise<void> {
-    await this.#drop()
+    // An appender that is merely forgotten would write its rest when it is collected.
+    for (const appender of [this.#rows, this.#meters]) appender.clear()
+    this.#connection.closeSync()
   }
 
   /** The short transaction: ledger with its fence, entries, rejects, rows. */
@@ -156,12 +155,11 @@ class DuckDbTransaction implements SinkTransaction {
     const payload = closing.receipt(nothingStored).payload!.sha256
     await sql.run('UPDATE files SET payload_sha256 = $payload WHERE file_id = $file', { payload, file })
     await writeEntries(sql, file, account)
-    await sql.run(rivalsSql(this.#id), { file })
-    const [row] = await sql.rows(countSql(this.#id))
-    const [takeOut, putIn] = mergeSql(this.#id)
+    await sql.run(rivalsSql, { file })
+    const [row] = await sql.rows(countSql)
+    const [takeOut, putIn] = mergeSql
     await sql.run(takeOut)
     await sql.run(putIn, { file })
-    await sql.run('DROP TABLE rivals')
     const stored: RowsStored = {
       inserted: Number(row!.inserted),
       replaced: Number(row!.replaced),
@@ -173,32 +171,12 @@ class DuckDbTransaction implements SinkTransaction {
     return stored
   }
 
-  async #drop(): Promise<void> {
-    await guarded(this.#store.path, async () => {
-      try {
-        // An appender that is merely forgotten would write its rest when it is collected.
-        for (const appender of [this.#rows, this.#meters]) appender.clear()
-        for (const table of ['rows', 'meters', 'winners']) {
-          await this.#connection.run(`DROP TABLE IF EXISTS staging.${table}_${this.#id}`)
-        }
-      } finally {
-        this.#connection.closeSync()
-      }
-    })
-  }
-
-  #chunkOf(rows: number): DuckDBDataChunk {
-    const { duckdb } = this.#store
-    this.#reused ??= duckdb.DuckDBDataChunk.create(rowTypes(duckdb))
-    this.#reused.reset()
-    this.#reused.rowCount = rows
-    return this.#reused
-  }
-
-  #chunk(batch: IntervalBatch, from: number, to: number): DuckDBDataChunk {
+  /** Fills the chunk with rows `from` to `to` of a batch. */
+  #fill(batch: IntervalBatch, from: number, to: number): void {
     const { start, kwh, estimated, direction, revision, line, meter, entry } = batch
-    const chunk = this.#chunkOf(to - from)
-    const columns = Array.from({ length: chunk.columnCount }, (_, i) => chunk.getColumnVector(i))
+    this.#chunk.reset()
+    this.#chunk.rowCount = to - from
+    const columns = Array.from({ length: this.#chunk.columnCount }, (_, i) => this.#chunk.getColumnVector(i))
     const [entries, meters, starts, units, estimates, directions, revisions, lines] = columns
     for (let i = from, row = 0; i < to; i++, row++) {
       entries!.setItem(row, entry.index)
@@ -211,8 +189,13 @@ class DuckDbTransaction implements SinkTransaction {
       lines!.setItem(row, line[i]!)
     }
     for (const column of columns) column.flush()
-    return chunk
   }
+}
+
+interface Staging {
+  readonly connection: DuckDBConnection
+  readonly rows: DuckDBAppender
+  readonly meters: DuckDBAppender
 }
 
 const nothingStored: RowsStored = { inserted: 0, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }

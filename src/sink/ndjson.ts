@@ -59,8 +59,10 @@ export class NdjsonSink extends Sink {
   protected override async begin(file: IngestFile): Promise<SinkTransaction> {
     const id = createHash('sha256').update(`${file.source} ${file.path} ${Math.random()}`).digest('hex').slice(0, 16)
     const staging = join(this.#directory, `.staging-${id}.ndjson`)
-    await mkdir(this.#directory, { recursive: true })
-    return new NdjsonTransaction(this.#directory, staging, await guarded(staging, () => open(staging, 'wx')))
+    return guarded(staging, async () => {
+      await mkdir(this.#directory, { recursive: true })
+      return new NdjsonTransaction(this.#directory, staging, await open(staging, 'wx'))
+    })
   }
 }
 
@@ -84,11 +86,14 @@ class NdjsonTransaction implements SinkTransaction {
   async commit(account: FileAccount, { evidence }: Closing): Promise<RowsStored> {
     const { sha256 } = payloadOf(evidence.fetched, evidence.opened)
     const entry = account.entries.find(({ outcome }) => outcome === 'used')
-    const final = join(this.#directory, `${safeName(entry?.name ?? 'empty')}.${sha256.slice(0, 16)}.ndjson`)
-    await guarded(final, async () => {
+    const ending = `.${sha256.slice(0, 16)}.ndjson`
+    await guarded(this.#directory, async () => {
       await this.#file.sync()
       await this.#file.close()
-      await rename(this.#staging, final)
+      // A run that died before the ledger's entry left the same content, perhaps under the name of another entry.
+      const left = (await readdir(this.#directory)).find(name => name.endsWith(ending))
+      const final = left ?? `${safeName(entry?.name ?? 'empty')}${ending}`
+      await rename(this.#staging, join(this.#directory, final))
       await syncDirectory(this.#directory)
     })
     return { inserted: account.rows.accepted, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }

@@ -158,7 +158,7 @@ export class SinkStream extends Writable {
   override _destroy(error: Error | null, destroyed: (error: Error | null) => void): void {
     this.#giveUp(error).then(
       () => destroyed(error),
-      failure => destroyed(error ? new AggregateError([error, failure], error.message) : failure)
+      failure => destroyed(error ? new AggregateError([error, failure], error.message, { cause: error }) : failure)
     )
   }
 
@@ -225,12 +225,23 @@ export class SinkStream extends Writable {
     // A commit that was sent has an answer; until it is here nobody knows what is true.
     await this.#committing?.catch(() => {})
     if (!this.#claim || this.#receipt) return
-    await this.#rollback()
     const cause = findIngestError(error)
     const reason = cause ?? (error && error.name !== 'AbortError' ? error : new AbortError({ file: this.#file.path }))
-    const receipt = failed(this.#file, this.#startedAt, stateAfter(cause), reason)
-    this.#receipt = receipt
-    await (await this.#hooks.ledger()).settle(this.#claim, receipt)
+    this.#receipt = failed(this.#file, this.#startedAt, stateAfter(cause), reason)
+    try {
+      await this.#rollback()
+    } finally {
+      await this.#giveBack(this.#claim, this.#receipt)
+    }
+  }
+
+  async #giveBack(claim: Claim, receipt: Receipt): Promise<void> {
+    try {
+      await (await this.#hooks.ledger()).settle(claim, receipt)
+    } catch (error) {
+      // Nothing to give back: another worker holds the file, and its result stands.
+      if (findIngestError(error)?.code !== 'STORE_FENCED') throw error
+    }
   }
 
   async #rollback(): Promise<void> {

@@ -1,7 +1,13 @@
 import type { Readable } from 'node:stream'
 
+/** As much of a file as a stage needs to name it in errors. */
+export interface FileLabel {
+  readonly path: string
+  readonly name: string
+}
+
 /** What a source lists: one file, with the way to read it and the way to prove that it was read whole. */
-export interface IngestFile {
+export interface IngestFile extends FileLabel {
   /** The source it comes from, as a short address without secrets: `sftp://user@host:22`. */
   readonly source: string
   /** Its path at the source; together with `source` its identity. */

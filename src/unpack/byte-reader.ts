@@ -45,6 +45,12 @@ export class ByteReader {
     return piece
   }
 
+  /** Lets go of the chunks, as a `for await` loop does that is left. Not waited for: they may be stalled. */
+  release(): void {
+    this.#ended = true
+    this.#chunks.return?.().catch(() => {})
+  }
+
   /** Puts back the rest of a piece that {@link ByteReader.next} gave. */
   unread(rest: Buffer): void {
     if (rest.length > 0) this.#held = this.#held.length === 0 ? rest : Buffer.concat([rest, this.#held])

@@ -26,15 +26,25 @@ export interface ReadEntriesOptions {
 /**
  * The entries of an opened file: a ZIP is told by its first bytes, anything else is one entry.
  *
- * In: opened bytes. Out: entries, one after another; each is read before the next begins.
+ * In: opened bytes, let go of when the loop ends. Out: entries, one after another; each is read before the next begins.
  * Memory: one chunk in, one chunk out.
  */
 export async function* readEntries(
   bytes: AsyncIterable<Uint8Array>,
   options: ReadEntriesOptions = {}
 ): AsyncGenerator<Entry, void> {
-  const { name = 'file', file } = options
   const reader = new ByteReader(bytes)
+  try {
+    yield* entriesOf(reader, options)
+  } finally {
+    reader.release()
+  }
+}
+
+async function* entriesOf(
+  reader: ByteReader,
+  { name = 'file', file }: ReadEntriesOptions
+): AsyncGenerator<Entry, void> {
   const start = await reader.peek(4)
   if (start.length === 0) throw new ParseError('PARSE_EMPTY', 'the file is empty', { file })
   if (!isZip(start)) {

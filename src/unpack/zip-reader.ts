@@ -1,5 +1,5 @@
 import { crc32, createInflateRaw } from 'node:zlib'
-import { type ErrorCode, findIngestError, UnpackError } from '../errors.ts'
+import { type ErrorCode, UnpackError } from '../errors.ts'
 import type { ByteReader } from './byte-reader.ts'
 import {
   CENTRAL,
@@ -102,9 +102,10 @@ export async function* readZip(bytes: ByteReader, file: string | undefined): Asy
         yield value
       }
     } catch (cause) {
-      if (findIngestError(cause)) throw cause
       if (cause instanceof EndOfArchive) fail('ZIP_TRUNCATED', 'the archive ends inside a member', header.name)
-      fail('ZIP_CORRUPT', 'a member cannot be unpacked', header.name, cause)
+      if (isInflateError(cause)) fail('ZIP_CORRUPT', 'a member cannot be unpacked', header.name, cause)
+      // Whatever broke upstream comes out as it went in.
+      throw cause
     } finally {
       await source.return(0)
     }
@@ -117,7 +118,8 @@ export async function* readZip(bytes: ByteReader, file: string | undefined): Asy
       const following = await bytes.peek(24)
       const length = descriptorLength(following, measured)
       if (length !== undefined) return bytes.skip(length)
-      if (following.length < 12) fail('ZIP_TRUNCATED', 'the archive ends behind a member', header.name)
+      // At least a descriptor of 12 bytes and an end record of 22 must follow.
+      if (following.length < 24) fail('ZIP_TRUNCATED', 'the archive ends behind a member', header.name)
       fail('ZIP_CRC', 'checksum or sizes of a member do not match', header.name)
     }
     if (measured.size !== header.size || measured.compressedSize !== header.compressedSize) {
@@ -162,6 +164,11 @@ function withoutReturn(chunks: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Ar
 
 /** Raised where the bytes end and the member does not. */
 class EndOfArchive extends Error {}
+
+/** zlib's own: `Z_DATA_ERROR`, `Z_BUF_ERROR` and the like. */
+function isInflateError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')
+}
 
 async function* stored(bytes: ByteReader, size: number): AsyncGenerator<Uint8Array, number> {
   let left = size
@@ -212,7 +219,12 @@ async function* inflated(bytes: ByteReader, known: MemberHeader | undefined): As
       if (piece === undefined) throw new EndOfArchive()
       left -= piece.length
       await Promise.race([new Promise<void>(written => inflater.write(piece, () => written())), settled])
-      if (ended) bytes.unread(piece.subarray(Math.max(0, inflater.bytesWritten - fed)))
+      const taken = inflater.bytesWritten - fed
+      if (taken < piece.length) {
+        // The deflate stream ended inside this piece. Its 'end' comes later, when all output was read.
+        bytes.unread(piece.subarray(taken))
+        return
+      }
       fed += piece.length
     }
   }

@@ -1,0 +1,152 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { IntervalBatch } from '../batch.ts'
+import type { AscDecryptor } from '../decrypt/asc-decryptor.ts'
+import { ConfigError, findIngestError, SourceError } from '../errors.ts'
+import { intervalJson } from '../interval-json.ts'
+import { type EntryAccount, FileAccount } from '../parse/file-account.ts'
+import { IntervalParser } from '../parse/interval-parser.ts'
+import { LocalDays } from './local-days.ts'
+import type { ExitCode, Surroundings } from './main.ts'
+import { errorJson, number, printError, say, sayJson } from './print.ts'
+import { buildDecryptor, type KeyFlags } from './settings.ts'
+
+/** Flags of `inspect`. */
+export interface InspectFlags extends KeyFlags {
+  readonly json?: boolean
+  readonly intervals?: boolean
+}
+
+/** Shows what is inside files; stores nothing. A file that fails leaves the others alone. */
+export async function inspect(files: readonly string[], flags: InspectFlags, around: Surroundings): Promise<ExitCode> {
+  const decryptor = buildDecryptor(flags, around.env)
+  let exitCode: ExitCode = 0
+  try {
+    for (const path of files) {
+      try {
+        const found = await read(path, decryptor, around.signal)
+        if (flags.intervals) await printIntervals(path, decryptor, around.signal, found)
+        else if (flags.json) sayJson({ file: path, ok: true, ...summary(found) })
+        else print(path, found)
+        if (found.account.rows.rejected > 0) exitCode = 1
+      } catch (error) {
+        const cause = findIngestError(error) ?? error
+        if (cause instanceof ConfigError) throw cause
+        exitCode = 1
+        if (flags.json) sayJson({ file: path, ok: false, error: errorJson(cause) })
+        else printError(cause)
+        if (around.signal.aborted) break
+      }
+    }
+  } finally {
+    await decryptor.close()
+  }
+  return exitCode
+}
+
+/** What one pass over a file found. */
+interface Found {
+  readonly account: FileAccount
+  readonly meters: ReadonlySet<string>
+  readonly days: ReadonlySet<string>
+}
+
+/**
+ * One pass: opened, unpacked, parsed and checked. `take` hears of every batch.
+ * Memory: one batch, and the names of the meters.
+ */
+async function read(
+  path: string,
+  decryptor: AscDecryptor,
+  signal: AbortSignal,
+  take: (batch: IntervalBatch) => void | Promise<void> = () => {}
+): Promise<Found> {
+  const meters = new Set<string>()
+  const days = new LocalDays()
+  let account: FileAccount | undefined
+  // Opened before anything else: a directory or a missing file is told by name.
+  await stat(path).then(
+    found => {
+      if (!found.isFile()) throw new SourceError('FILE_READ', 'not a regular file', { file: path })
+    },
+    cause => {
+      throw new SourceError('FILE_NOT_FOUND', 'no such file', { file: path, cause })
+    }
+  )
+  const file = { path, name: basename(path) }
+  await pipeline(
+    createReadStream(path).on('error', () => {}),
+    decryptor.stream(file),
+    new IntervalParser().stream(file),
+    async chunks => {
+      for await (const chunk of chunks as AsyncIterable<IntervalBatch | FileAccount>) {
+        if (chunk instanceof FileAccount) account = chunk
+        else {
+          for (const esiid of chunk.esiids) meters.add(esiid)
+          days.addAll(chunk.start)
+          await take(chunk)
+        }
+      }
+    },
+    { signal }
+  )
+  return { account: account!, meters, days: days.names }
+}
+
+/** The second pass prints what the first one verified; a file that changed in between prints nothing more. */
+async function printIntervals(path: string, decryptor: AscDecryptor, signal: AbortSignal, first: Found): Promise<void> {
+  const second = await read(path, decryptor, signal, async batch => {
+    let text = ''
+    for (const interval of batch) text += `${intervalJson(interval)}\n`
+    if (!process.stdout.write(text)) await new Promise(resolve => process.stdout.once('drain', resolve))
+  })
+  if (JSON.stringify(second.account) !== JSON.stringify(first.account)) {
+    throw new SourceError('TRANSFER_CHANGED', 'the file changed between the two passes', { file: path })
+  }
+}
+
+function summary({ account, meters, days }: Found) {
+  const { entries, rows, quality } = account
+  return {
+    entries,
+    meters: meters.size,
+    days: days.size,
+    intervals: rows.accepted,
+    rows,
+    estimatedShare: rows.accepted === 0 ? null : quality.estimated / rows.accepted,
+    quality
+  }
+}
+
+function print(path: string, found: Found): void {
+  const { meters, days, account } = found
+  say(path)
+  for (const entry of account.entries) for (const line of entryLines(entry)) say(`  ${line}`)
+  const { accepted, missing, placeholder, rejected } = account.rows
+  if (accepted + missing + placeholder + rejected === 0) {
+    say('  no intervals')
+    return
+  }
+  const { quality } = account
+  const share = accepted === 0 ? 0 : (100 * quality.estimated) / accepted
+  const order = [...days].sort()
+  say(`  ${number(accepted)} intervals of ${number(meters.size)} meters on ${number(days.size)} days`)
+  if (order.length > 0) say(`  from ${order[0]} to ${order.at(-1)}, ${share.toFixed(1)} % estimated`)
+  say(`  consumption ${number(quality.kwh.consumption)} kWh`)
+  say(`  surplus generation ${number(quality.kwh.surplusGeneration)} kWh`)
+  say(`  placeholders ${number(placeholder)}, missing ${number(missing)}, rejected ${number(rejected)}`)
+  if (quality.ambiguousHourAssumed > 0) {
+    say(
+      `  ${number(quality.ambiguousHourAssumed)} meter-days list the repeated autumn hour once: read as its first pass`
+    )
+  }
+}
+
+function entryLines(entry: EntryAccount): string[] {
+  const head = `entry ${entry.name}: ${number(entry.bytes)} bytes`
+  if (entry.outcome === 'unhandled') return [`${head}, not intervals${entry.header ? `, header ${entry.header}` : ''}`]
+  const rejects = entry.rejects.slice(0, 20).map(({ line, code }) => `  line ${line}: ${code}`)
+  return [`${head}, layout ${entry.layout}, ${number(entry.rows.read)} rows`, ...rejects]
+}

@@ -1,0 +1,72 @@
+import { IngestError, maskEsiids } from '../errors.ts'
+import type { Receipt } from '../ledger/receipt.ts'
+
+/** Prints one line for people. */
+export function say(line = ''): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Prints one JSON object for programs. */
+export function sayJson(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`)
+}
+
+/** An error as something to act on: what happened, on what, its code, and what to do. */
+export function printError(error: unknown): void {
+  process.stderr.write(`${describeError(error)}\n`)
+}
+
+function describeError(error: unknown): string {
+  if (error instanceof IngestError) return `✗ ${error.message}\n  ${error.code}  ${error.advice}`
+  return `✗ ${maskEsiids(error instanceof Error ? (error.stack ?? error.message) : String(error))}`
+}
+
+/** An error as a JSON line. */
+export function errorJson(error: unknown): object {
+  if (error instanceof IngestError) {
+    const { code, message, advice, retryable, file, entry, line } = error
+    return { type: 'error', code, message, advice, retryable, file, entry, line }
+  }
+  const message = maskEsiids(error instanceof Error ? error.message : String(error))
+  return { type: 'error', code: 'UNEXPECTED', message }
+}
+
+/** One file's outcome, in a line or two. */
+export function receiptLines(receipt: Receipt): string[] {
+  const { state, path, reason, rows, duplicateOf } = receipt
+  switch (state) {
+    case 'committed': {
+      const counts = rows && [
+        `${number(rows.accepted)} intervals`,
+        rows.replaced > 0 && `${number(rows.replaced)} replaced an older version`,
+        rows.superseded > 0 && `${number(rows.superseded)} older than what is stored`,
+        rows.conflicts > 0 && `${number(rows.conflicts)} conflicts`,
+        rows.missing > 0 && `${number(rows.missing)} missing`,
+        rows.rejected > 0 && `${number(rows.rejected)} rejected`
+      ]
+      const rejects = receipt.entries.flatMap(entry =>
+        entry.rejects.slice(0, 5).map(({ line, code }) => `    ${entry.name} line ${line}: ${code}`)
+      )
+      return [`✓ ${path}  ${(counts || []).filter(Boolean).join(', ')}`, ...rejects]
+    }
+    case 'duplicate':
+      return [`= ${path}  same content as ${duplicateOf}`]
+    case 'ignored':
+      return [`- ${path}  ${reason?.message}`]
+    case 'seen':
+    case 'quarantined':
+      return [`✗ ${reason?.message ?? path}`, `    ${reason?.code}  ${reason?.advice}`]
+  }
+}
+
+/** Whether a receipt makes the run's exit code 1. */
+export function isFailure({ known, state, rows, reason }: Receipt): boolean {
+  if (known) return false
+  const growing = reason?.code === 'CHANGING'
+  return state === 'quarantined' || (state === 'seen' && !growing) || (rows?.rejected ?? 0) > 0
+}
+
+/** 1234567 as 1,234,567. */
+export function number(value: number): string {
+  return value.toLocaleString('en-US')
+}

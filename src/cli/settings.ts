@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { AscDecryptor } from '../decrypt/asc-decryptor.ts'
+import { ConfigError } from '../errors.ts'
+import type { Sink } from '../sink/sink.ts'
+import { DirectorySource } from '../source/directory-source.ts'
+import { SftpSource } from '../source/sftp-source.ts'
+import type { Source } from '../source/source.ts'
+
+/** Flags that open OpenPGP messages. */
+export interface KeyFlags {
+  readonly key?: readonly string[]
+  readonly passphraseFile?: string
+}
+
+/** Flags that reach a source. */
+export interface SourceFlags {
+  readonly from?: readonly string[]
+  readonly identity?: string
+  readonly passwordFile?: string
+  readonly hostKey?: readonly string[]
+  readonly knownHosts?: string
+}
+
+type Env = NodeJS.ProcessEnv
+
+/** The decryptor that flags and environment ask for. Without a key, plain files still pass. */
+export function buildDecryptor(flags: KeyFlags, env: Env): AscDecryptor {
+  const paths = flags.key ?? list(env.SMT_PGP_KEY)
+  const passphraseFile = flags.passphraseFile ?? env.SMT_PGP_PASSPHRASE_FILE
+  return new AscDecryptor({
+    ...(paths.length > 0 && { privateKey: paths.map(path => () => readGiven(path, 'OpenPGP key')) }),
+    ...(passphraseFile && { passphrase: () => readSecret(passphraseFile) })
+  })
+}
+
+/** The sources, each with its address: one for each `--from`, or the one that the environment names. */
+export function buildSources(flags: SourceFlags, env: Env): readonly Source[] {
+  if (flags.from) return flags.from.map(from => buildSource(from, flags, env))
+  if (env.SMT_HOST) return [sftpOfEnv(flags, env)]
+  if (env.SMT_LOCAL_DIR) return [new DirectorySource({ directories: [env.SMT_LOCAL_DIR] })]
+  throw new ConfigError('CONFIG_INVALID', 'no source: give --from, or set SMT_HOST')
+}
+
+/** The sink that `--to` or SMT_STORE asks for. */
+export async function buildSink(to: string | undefined, env: Env): Promise<Sink> {
+  const store = to ?? env.SMT_STORE
+  if (!store) throw new ConfigError('CONFIG_INVALID', 'no store: give --to, or set SMT_STORE')
+  const [, kind, place] = /^(duckdb|ndjson):(.+)$/.exec(store) ?? []
+  if (kind === 'duckdb') return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: place! })
+  if (kind === 'ndjson') return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: place! })
+  throw new ConfigError('CONFIG_INVALID', `--to is duckdb:FILE or ndjson:DIR, got ${store}`)
+}
+
+function buildSource(from: string, flags: SourceFlags, env: Env): Source {
+  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(from)) return new DirectorySource({ directories: [from] })
+  const url = parseUrl(from)
+  return buildSftp(
+    {
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port === '' ? 22 : Number(url.port),
+      username: decodeURIComponent(url.username) || env.SMT_USER || '',
+      directories: [remotePath(url)]
+    },
+    flags,
+    env
+  )
+}
+
+function parseUrl(from: string): URL {
+  if (!URL.canParse(from)) throw new ConfigError('CONFIG_INVALID', '--from is not a URL that can be read')
+  const url = new URL(from)
+  if (url.protocol !== 'sftp:') {
+    throw new ConfigError('CONFIG_INVALID', `--from is a folder or an sftp:// URL, got ${url.protocol}//`)
+  }
+  // A command line is seen by every user of the machine.
+  if (url.password !== '') throw new ConfigError('CONFIG_INVALID', 'no password in --from: use --password-file')
+  return url
+}
+
+/** `/~/dir` is relative to where the login ends, anything else starts at the root. */
+function remotePath({ pathname }: URL): string {
+  const path = decodeURIComponent(pathname)
+  return path.startsWith('/~/') ? path.slice(3) || '.' : path || '/'
+}
+
+function sftpOfEnv(flags: SourceFlags, env: Env): SftpSource {
+  const directories = list(env.SMT_REMOTE_DIR)
+  return buildSftp(
+    {
+      host: env.SMT_HOST!,
+      port: Number(env.SMT_SFTP_PORT || 22),
+      username: env.SMT_USER ?? '',
+      directories: directories.length > 0 ? directories : ['/adhocusage', '/EnrollmentReports']
+    },
+    flags,
+    env
+  )
+}
+
+interface Server {
+  readonly host: string
+  readonly port: number
+  readonly username: string
+  readonly directories: readonly string[]
+}
+
+function buildSftp(server: Server, flags: SourceFlags, env: Env): SftpSource {
+  const identity = flags.identity ?? (flags.passwordFile ? undefined : env.SMT_KEY)
+  const hostKey = flags.hostKey ?? list(env.SMT_HOST_KEY)
+  const knownHosts = flags.knownHosts ?? env.SMT_KNOWN_HOSTS
+  const agent = identity || flags.passwordFile ? undefined : env.SSH_AUTH_SOCK
+  if (!identity && !flags.passwordFile && !agent) {
+    throw new ConfigError('CONFIG_INVALID', 'no way to log in: give --identity or --password-file, or set SMT_KEY')
+  }
+  return new SftpSource({
+    ...server,
+    ...(identity && { privateKey: () => readGiven(identity, 'SSH key') }),
+    ...(flags.passwordFile && { password: () => readSecret(flags.passwordFile!) }),
+    ...(agent && { agent }),
+    ...(hostKey.length > 0 && { hostKey }),
+    ...(knownHosts && { knownHosts: resolve(knownHosts) })
+  })
+}
+
+function list(text: string | undefined): readonly string[] {
+  return (text ?? '')
+    .split(',')
+    .map(part => part.trim())
+    .filter(part => part !== '')
+}
+
+async function readGiven(path: string, what: string): Promise<Buffer> {
+  return readFile(path).catch(cause => {
+    throw new ConfigError('CONFIG_INVALID', `${what} cannot be read`, { file: path, cause })
+  })
+}
+
+/** A secret kept in a file; the line end that editors add is not part of it. */
+async function readSecret(path: string): Promise<string> {
+  return (await readGiven(path, 'secret')).toString('utf8').replace(/\r?\n$/, '')
+}

@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest'
+import { DecryptError, SourceError } from '../../src/errors.ts'
+import type { Ledger, LedgerFile } from '../../src/ledger/ledger.ts'
+import { failed, passedOver, type Receipt } from '../../src/ledger/receipt.ts'
+import type { PassedOver } from '../../src/source/source.ts'
+
+export function file(path: string, over: Partial<LedgerFile> = {}): LedgerFile {
+  return { source: 'test:', path, name: path, size: 1, modifiedAt: 2, ...over }
+}
+
+/** A receipt of a file that was taken, with an opened payload of this hash. */
+export function taken(file: LedgerFile, sha256: string): Receipt {
+  const rows = { read: 0, accepted: 0, rejected: 0, placeholder: 0, missing: 0, repeatedHeader: 0 }
+  return {
+    ...failed(file, 0, 'seen', undefined),
+    state: 'committed',
+    elapsedMs: 5,
+    payload: { bytes: 1, sha256, encrypted: true },
+    rows: { ...rows, inserted: 0, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }
+  }
+}
+
+export const corrupt = new DecryptError('DECRYPT_CORRUPT', 'altered')
+export const dropped = new SourceError('SFTP_DISCONNECTED', 'the connection broke')
+
+/** What every ledger promises. */
+export function testLedger(name: string, open: () => Promise<Ledger>): void {
+  describe(`${name} as a ledger`, () => {
+    test('gives a claim once, until it is settled', async () => {
+      const ledger = await open()
+      const { claim } = await ledger.claim(file('a'))
+      expect(claim?.epoch).toBe(1)
+      await expect(ledger.claim(file('a'))).rejects.toMatchObject({ code: 'STORE_FENCED', file: 'a' })
+      expect((await ledger.claim(file('b'))).claim?.fingerprint).not.toBe(claim?.fingerprint)
+      await ledger.close()
+    })
+
+    test('gives one claim although two ask at the same time', async () => {
+      const ledger = await open()
+      const answers = await Promise.allSettled([ledger.claim(file('a')), ledger.claim(file('a'))])
+      expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+      await ledger.close()
+    })
+
+    test('I5: counts the epoch up with each claim, and refuses the commit of an old one', async () => {
+      const ledger = await open()
+      const { claim: old } = await ledger.claim(file('a'))
+      await ledger.settle(old!, failed(file('a'), 0, 'seen', dropped))
+      const { claim: newer } = await ledger.claim(file('a'))
+      expect(newer?.epoch).toBe(2)
+      await expect(ledger.settle(old!, taken(file('a'), 'x'))).rejects.toMatchObject({ code: 'STORE_FENCED' })
+      expect(await ledger.findPayload('x')).toBeUndefined()
+      await ledger.settle(newer!, taken(file('a'), 'x'))
+      await expect(ledger.settle(newer!, taken(file('a'), 'x'))).rejects.toMatchObject({ code: 'STORE_FENCED' })
+      await ledger.close()
+    })
+
+    test('refuses to settle what nobody claimed', async () => {
+      const ledger = await open()
+      const claim = { fingerprint: '0'.repeat(64), epoch: 1 }
+      await expect(ledger.settle(claim, taken(file('a'), 'x'))).rejects.toMatchObject({ code: 'STORE_FENCED' })
+      await ledger.close()
+    })
+
+    test('answers for a settled file with its receipt: what was taken is a duplicate now', async () => {
+      const ledger = await open()
+      const receipt = taken(file('a'), 'x')
+      await ledger.settle((await ledger.claim(file('a'))).claim!, receipt)
+      expect((await ledger.claim(file('a'))).known).toEqual({
+        ...receipt,
+        state: 'duplicate',
+        duplicateOf: 'a',
+        known: true
+      })
+      await ledger.close()
+    })
+
+    test('keeps a quarantined file until it is asked for', async () => {
+      const ledger = await open()
+      await ledger.settle((await ledger.claim(file('a'))).claim!, failed(file('a'), 0, 'quarantined', corrupt))
+      const { known } = await ledger.claim(file('a'))
+      expect(known).toMatchObject({ state: 'quarantined', known: true, reason: { code: 'DECRYPT_CORRUPT' } })
+      expect((await ledger.claim(file('a'), { retryQuarantined: true })).claim?.epoch).toBe(2)
+      await ledger.close()
+    })
+
+    test('finds the first file with a payload, and only where it was taken', async () => {
+      const ledger = await open()
+      expect(await ledger.findPayload('x')).toBeUndefined()
+      for (const [path, receipt] of [
+        ['dup', { ...taken(file('dup'), 'x'), state: 'duplicate' }],
+        ['a', taken(file('a'), 'x')],
+        ['b', taken(file('b'), 'x')]
+      ] as const) {
+        await ledger.settle((await ledger.claim(file(path))).claim!, receipt)
+      }
+      expect(await ledger.findPayload('x')).toEqual(file('a'))
+      expect(await ledger.findPayload('y')).toBeUndefined()
+      await ledger.close()
+    })
+
+    test('I3: keeps once why a file is passed over', async () => {
+      const ledger = await open()
+      const left: PassedOver = { ...file('a'), state: 'ignored', reason: 'ignored by *.tmp' }
+      expect(await ledger.passOver(left, passedOver(left))).toEqual({ known: false })
+      expect(await ledger.passOver(left, passedOver(left))).toEqual({ known: true })
+      expect((await ledger.claim(file('a'))).claim?.epoch).toBe(1)
+      expect(await ledger.passOver(left, passedOver(left))).toEqual({ known: true })
+      await ledger.close()
+    })
+  })
+}
