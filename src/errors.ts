@@ -229,7 +229,7 @@ export function findIngestError(error: unknown): IngestError | undefined {
 }
 
 /** An ESIID as it may be shown: its last four digits. */
-export function shortEsiid(esiid: string): string {
+function shortEsiid(esiid: string): string {
   return `…${esiid.slice(-4)}`
 }
 

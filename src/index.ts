@@ -11,6 +11,7 @@ export {
 } from './batch.ts'
 // How are they opened?
 export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
+export type { Opened } from './decrypt/opened.ts'
 // What can go wrong?
 export {
   AbortError,

@@ -64,6 +64,8 @@ async function ingestFile(
     await pipeline([file.stream({ signal }), ...opened, parser.stream(file), target], { signal })
     return { receipt: target.receipt }
   } catch (error) {
+    // A stage that throws instead of giving its stream leaves the target open.
+    target.destroy(error as Error)
     await finished(target).catch(() => {})
     if (signal?.aborted) return { receipt: target.receipt, error: new AbortError({ file: file.path, cause: error }) }
     const cause = findIngestError(error)

@@ -42,13 +42,15 @@ export class StageStream<In, Out> extends Duplex {
 
   override _write(chunk: In, _encoding: BufferEncoding, written: () => void): void {
     this.#inlet.put(chunk, written)
+    // Nobody may ever read the other side (a writer alone): the body goes on while there is room for what it gives.
+    if (this.readableLength < this.readableHighWaterMark) this._read()
   }
 
   override _final(finished: () => void): void {
     this.#inlet.end()
     if (this.#done) finished()
     else this.#finished = finished
-    // Nobody may ever read the other side (a writer alone): the body still has to see the end.
+    // A writer alone again: the body still has to see the end.
     this._read()
   }
 

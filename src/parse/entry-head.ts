@@ -3,7 +3,7 @@ import { splitCells } from './cells.ts'
 import { type BoundLayout, bindLayout, type HeaderProblem, showHeader } from './layouts.ts'
 
 /** Bytes within which a header must end. */
-export const LONGEST_HEAD = 64 * 1024
+const LONGEST_HEAD = 64 * 1024
 
 /** The beginning of an entry, up to the end of its first line. */
 export interface EntryHead {

@@ -1,16 +1,16 @@
 import { maskDigits } from '../errors.ts'
 
 /** What a column of an interval file holds. */
-export type Role = 'esiid' | 'date' | 'revision' | 'start' | 'end' | 'kwh' | 'flag' | 'direction'
+type Role = 'esiid' | 'date' | 'revision' | 'start' | 'end' | 'kwh' | 'flag' | 'direction'
 
 /** A known header: which column name plays which role. */
-export interface Layout {
+interface Layout {
   readonly name: string
   readonly columns: Readonly<Partial<Record<Role, string>>>
 }
 
 /** The layouts this version reads, most complete first. */
-export const layouts: readonly Layout[] = [
+const layouts: readonly Layout[] = [
   {
     // SMT's interval report, as the portal and the subscriptions deliver it today.
     name: 'smt-interval',

@@ -100,7 +100,10 @@ export abstract class Sink implements AsyncDisposable {
   }
 }
 
-/** What a stream needs of its sink. */
+/**
+ * What a stream needs of its sink.
+ * @internal
+ */
 interface SinkHooks {
   claim(): Promise<Awaited<ReturnType<Ledger['claim']>>>
   begin(claim: Claim): Promise<SinkTransaction>
@@ -120,6 +123,7 @@ export class SinkStream extends Writable {
   #receipt: Receipt | undefined
   #committing: Promise<unknown> | undefined
 
+  /** @internal Made by {@link Sink.stream}. */
   constructor(file: IngestFile, hooks: SinkHooks) {
     super({ objectMode: true, highWaterMark: 1 })
     this.#file = file

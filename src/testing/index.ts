@@ -47,6 +47,11 @@ export type { WriteFile } from './post.ts'
 
 // Servers that speak the real protocol.
 
-export { type OpenSshServer, type OpenSshUnavailable, startOpenSshServer } from './openssh-server.ts'
+export {
+  type OpenSshServer,
+  type OpenSshServerOptions,
+  type OpenSshUnavailable,
+  startOpenSshServer
+} from './openssh-server.ts'
 export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser, type SftpFaults } from './sftp-server.ts'
 export type { ServedFile } from './sftp-tree.ts'

@@ -58,7 +58,7 @@ export class FakeSftpServer {
   connections = 0
   /** `user method` of each attempt to log in, the methods that carry nothing left out. */
   readonly logins: string[] = []
-  /** What {@link SftpSource} needs to log in as the default user. */
+  /** What `SftpSource` needs to log in as the default user. */
   readonly login: { readonly username: string; readonly privateKey: string }
   readonly #users: readonly FakeUser[]
   readonly #tree: Tree

@@ -5,7 +5,7 @@
  */
 
 export const LOCAL = 0x04034b50
-export const DESCRIPTOR = 0x08074b50
+const DESCRIPTOR = 0x08074b50
 export const CENTRAL = 0x02014b50
 export const ZIP64_END = 0x06064b50
 export const ZIP64_LOCATOR = 0x07064b50
