@@ -521,7 +521,7 @@ export function encrypted(path: string, payload: Uint8Array, fetched: string): I
   return file
 }
 
-export function labelOf({ source, path, name, size, modifiedAt }: IngestFile) {
+function labelOf({ source, path, name, size, modifiedAt }: IngestFile) {
   return { source, path, name, size, modifiedAt }
 }
 

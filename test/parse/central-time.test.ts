@@ -52,7 +52,8 @@ test('knows no date that the calendar does not have', () => {
     [1969, 12, 31],
     [2200, 1, 1]
   ] as const
-  for (const date of dates) expect(centralDay(...date), date.join('-')).toBeUndefined()
+  for (const [year, month, day] of dates)
+    expect(centralDay(year, month, day), `${year}-${month}-${day}`).toBeUndefined()
   expect(centralDay(2024, 2, 29)).toBeDefined()
   expect(centralDay(2000, 2, 29)).toBeDefined()
 })

@@ -452,7 +452,7 @@ describe('another process', () => {
     await sink.close()
 
     // More rows than an appender keeps to itself.
-    const report = makeIntervalReport(days(3000))
+    const report = makeIntervalReport(days(1000))
     const inbox = inboxOf(folder, report.bytes)
     const child = new Child(program, 'stop-while-staging', 'duckdb', path, inbox)
     expect(await child.says()).toBe('staged')

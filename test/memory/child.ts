@@ -1,0 +1,36 @@
+import { pipeline } from 'node:stream/promises'
+import { IntervalParser } from '../../src/parse/interval-parser.ts'
+import { NdjsonSink } from '../../src/sink/ndjson.ts'
+import { Sink, type SinkTransaction } from '../../src/sink/sink.ts'
+import { DirectorySource } from '../../src/source/directory-source.ts'
+
+/** Counts and forgets. */
+class DiscardingSink extends Sink {
+  protected override async begin(): Promise<SinkTransaction> {
+    return {
+      write() {},
+      commit: async ({ rows }) => ({
+        inserted: rows.accepted,
+        replaced: 0,
+        unchanged: 0,
+        superseded: 0,
+        conflicts: 0
+      }),
+      async rollback() {}
+    }
+  }
+}
+
+// What the child does: brings the one file of a folder into a sink, and says what that took at most.
+const [kind, folder, directory] = process.argv.slice(2) as [string, string, string]
+const sink = kind === 'ndjson' ? new NdjsonSink({ directory }) : new DiscardingSink()
+const parser = new IntervalParser()
+
+for await (const file of new DirectorySource({ directories: [folder], settleMs: 1 }).files()) {
+  const target = sink.stream(file)
+  await pipeline(file.stream(), parser.stream(file), target)
+  // Kilobytes, on every platform.
+  const { maxRSS } = process.resourceUsage()
+  console.log(JSON.stringify({ maxRSS, inserted: target.receipt!.rows!.inserted }))
+}
+await sink.close()

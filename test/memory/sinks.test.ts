@@ -1,0 +1,60 @@
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { intervalReportChunks, makeEsiid, makeMeterDay } from '../../src/testing/index.ts'
+import { Child, compile, type Program } from '../sink/child.ts'
+import { scratchFolder } from '../support/scratch.ts'
+
+let program: Program
+beforeAll(async () => {
+  program = await compile(new URL('./child.ts', import.meta.url))
+})
+afterAll(() => program.remove())
+
+const meterDays = Array.from({ length: 1200 }, (_, i) => makeMeterDay({ esiid: makeEsiid(i), date: '2025-07-14' }))
+const [header, ...rows] = [...intervalReportChunks(meterDays)]
+const block = Buffer.concat(rows)
+
+/** A folder with one report: the header, and the same rows again and again. */
+function inboxOf(blocks: number): string {
+  const inbox = scratchFolder()
+  const file = openSync(join(inbox, 'IntervalMeterUsage.CSV'), 'w')
+  writeSync(file, header!)
+  // Every block begins with a line's end; the last one ends with it too.
+  for (let i = 0; i < blocks; i++) writeSync(file, i < blocks - 1 ? block.subarray(0, -1) : block)
+  closeSync(file)
+  return inbox
+}
+
+/** The least memory that some runs over one report of about this many megabytes took at most. */
+async function measure(kind: string, megabytes: number, runs: number): Promise<number> {
+  const blocks = Math.round((megabytes * 1e6) / block.length)
+  const inbox = inboxOf(blocks)
+  const peaks: number[] = []
+  for (let run = 0; run < runs; run++) {
+    const out = scratchFolder()
+    const child = new Child(program, kind, inbox, out)
+    const { maxRSS, inserted } = JSON.parse((await child.says())!)
+    expect(await child.ends()).toBe(0)
+    expect(inserted).toBe(blocks * 1200 * 96)
+    peaks.push(maxRSS / 1024)
+    rmSync(out, { recursive: true })
+  }
+  rmSync(inbox, { recursive: true })
+  return Math.min(...peaks)
+}
+
+// A run of less than 100 MB is over before the collector has found its pace.
+test.each([
+  ['discarding', 120, 300, 3],
+  ['ndjson', 120, 240, 1]
+])(
+  'I8: into a %s sink, a file of %i MB and one of %i MB take the same memory',
+  async (kind, few, many, runs) => {
+    const small = await measure(kind, few, runs)
+    const big = await measure(kind, many, runs)
+    console.info(`${kind}: ${small.toFixed(0)} MB of memory for ${few} MB, ${big.toFixed(0)} MB for ${many} MB`)
+    expect(big - small).toBeLessThan(Math.max(0.1 * small, 15))
+  },
+  60_000
+)
