@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { showable } from './errors.ts'
 
 /** The two series of one meter; both are written with positive kWh. The position is the code in {@link IntervalBatch.direction}. */
 export const directions = ['consumption', 'surplus-generation'] as const
@@ -103,6 +104,6 @@ export class IntervalBatch implements Iterable<Interval>, IntervalColumns {
 
   /** Printed without meters or readings: they identify homes. */
   [inspect.custom](): string {
-    return `IntervalBatch { ${this.length} intervals of ${this.esiids.length} meters, entry ${this.entry.name} }`
+    return `IntervalBatch { ${this.length} intervals of ${this.esiids.length} meters, entry ${showable(this.entry.name)} }`
   }
 }

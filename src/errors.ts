@@ -174,8 +174,8 @@ export class IngestError extends Error {
     super(describe(what, place), place.cause === undefined ? undefined : { cause: place.cause })
     this.name = new.target.name
     this.code = code
-    this.file = place.file
-    this.entry = place.entry
+    this.file = place.file === undefined ? undefined : showable(place.file)
+    this.entry = place.entry === undefined ? undefined : showable(place.entry)
     this.line = place.line
   }
 
@@ -238,6 +238,12 @@ export function maskEsiids(text: string): string {
   return text.replace(/(?<!\d)10(?:\d{20}|\d{15})(?!\d)/g, shortEsiid)
 }
 
+/** Text from outside as it may be printed: ESIIDs shortened, nothing in it that a terminal would obey. */
+export function showable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+  return maskEsiids(text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '·'))
+}
+
 /** A quoted header that may be shown: every run of eight or more digits masked. */
 export function maskDigits(text: string): string {
   return text.replace(/\d{8,}/g, digits => '#'.repeat(digits.length))
@@ -246,5 +252,5 @@ export function maskDigits(text: string): string {
 function describe(what: string, { file, entry, line }: ErrorPlace): string {
   const place = [file, entry !== undefined && entry !== file && `entry ${entry}`, line !== undefined && `line ${line}`]
   const subject = place.filter(part => typeof part === 'string' && part !== '').join(' ')
-  return maskEsiids(subject === '' ? what : `${what}: ${subject}`)
+  return showable(subject === '' ? what : `${what}: ${subject}`)
 }

@@ -1,14 +1,18 @@
-import { ParseError } from '../errors.ts'
+import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
 import { type BoundLayout, bindLayout, type HeaderProblem, showHeader } from './layouts.ts'
+
+const [LF, CR] = [10, 13]
 
 /** Bytes within which a header must end. */
 const LONGEST_HEAD = 64 * 1024
 
 /** The beginning of an entry, up to the end of its first line. */
 export interface EntryHead {
-  /** First line, without its end and without a byte-order mark. */
+  /** First line that is not blank, without its end and without a byte-order mark. */
   readonly line: string
+  /** Its number, from 1. */
+  readonly number: number
   /** The byte that ends lines: LF, or CR in files that know no other. */
   readonly lineEnd: number
   /** Offset of the first byte after the line's end. */
@@ -28,18 +32,30 @@ export interface EntryPlace {
   readonly packed: boolean
 }
 
-/** The first line, when the bytes hold all of it (or nothing more comes). */
+/** The first line that is not blank, when the bytes hold all of it (or nothing more comes). */
 export function findHead(bytes: Uint8Array, complete: boolean): EntryHead | undefined {
-  const from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
-  const feed = bytes.indexOf(10)
-  const carriage = bytes.indexOf(13)
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const enough = complete || bytes.length >= LONGEST_HEAD
+  const lineEnd = findLineEnd(bytes, complete)
+  if (lineEnd === undefined && !enough) return undefined
+  let from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
+  for (let number = 1; ; number++) {
+    const end = bytes.indexOf(lineEnd ?? LF, from)
+    if (end < 0 && !enough) return undefined
+    const line = text.toString('latin1', from, end < 0 ? bytes.length : end).replace(/\r$/, '')
+    const next = end < 0 ? bytes.length : end + 1
+    if (line.trim() !== '' || end < 0) return { line, number, lineEnd: lineEnd ?? LF, next }
+    from = next
+  }
+}
+
+/** LF, or CR where one stands alone before any LF; undefined while that cannot be told. */
+function findLineEnd(bytes: Uint8Array, complete: boolean): number | undefined {
+  const feed = bytes.indexOf(LF)
+  const carriage = bytes.indexOf(CR)
   // A CR that is not half of a CR LF ends lines in files that have no LF before it.
   const alone = carriage >= 0 && (feed < 0 || carriage < feed - 1) && (carriage + 1 < bytes.length || complete)
-  const end = alone ? carriage : feed
-  if (end < 0 && !complete && bytes.length < LONGEST_HEAD) return undefined
-  const last = end < 0 ? bytes.length : end
-  const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1', from, last)
-  return { line: line.replace(/\r$/, ''), lineEnd: alone ? 13 : 10, next: Math.min(last + 1, bytes.length) }
+  return alone ? CR : feed < 0 ? undefined : LF
 }
 
 /**
@@ -66,16 +82,18 @@ export function classify(bytes: Uint8Array, head: EntryHead, place: EntryPlace):
   const separator = otherSeparator(head.line)
   if (separator) fail('PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)
   if (bound.intervals || promised) failHeader(bound, fail)
-  return { kind: 'unknown', header: printable(showHeader(cells)) }
+  return { kind: 'unknown', header: showable(showHeader(cells)) }
 }
 
 /** Whether a name promises intervals: `IntervalMeterUsage…`, `IntervalData…`, in any case of letters. */
 export function promisesIntervals(name: string): boolean {
-  return /interval/i.test(name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1))
+  const last = name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1)
+  // What macOS puts beside each member of its archives bears the member's name, too: `__MACOSX/._IntervalData.csv`.
+  return /interval/i.test(last) && !last.startsWith('._')
 }
 
 function failHeader({ code, what }: HeaderProblem, fail: (code: HeaderProblem['code'], what: string) => never): never {
-  return fail(code, printable(what))
+  return fail(code, what)
 }
 
 /** A UTF-16 byte-order mark, or a zero beside every letter. */
@@ -99,10 +117,4 @@ function otherSeparator(line: string): string | undefined {
     if ('layout' in bound || bound.intervals) return name
   }
   return undefined
-}
-
-/** Text that is safe on a terminal. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '·')
 }

@@ -105,6 +105,7 @@ export class IntervalParser implements AsyncDisposable {
         file,
         lineEnd: head.lineEnd,
         offset,
+        headerLine: head.number,
         batchRows,
         maxRejects
       })

@@ -26,6 +26,8 @@ export interface ScannerStart {
   readonly lineEnd: number
   /** Byte offset of the first row. */
   readonly offset: number
+  /** Number of the header's line, from 1. */
+  readonly headerLine: number
   /** Rows per batch. */
   readonly batchRows: number
   /** Rejects after which to give up. */
@@ -62,7 +64,7 @@ export class IntervalScanner {
   readonly #inOrder: boolean
   #context: Context | undefined
   #cut: Uint8Array | undefined
-  #line = 1
+  #line: number
   #offset: number
   #batches: IntervalBatch[] = []
   readonly #rejects: RowReject[] = []
@@ -79,6 +81,7 @@ export class IntervalScanner {
   constructor(start: ScannerStart) {
     this.#start = start
     this.#offset = start.offset
+    this.#line = start.headerLine
     this.#reader = new RowReader(start.layout)
     this.#builder = new BatchBuilder(start.entry, start.batchRows)
     const { column, cells } = start.layout

@@ -41,7 +41,8 @@ export class RowReader {
 
   read(line: string): RowOutcome {
     if (line.trim() === '') return 'blank'
-    const cells = splitCells(line)
+    // Files joined end to end bring the next one's byte-order mark along, read here as three letters.
+    const cells = splitCells(line.startsWith('\u00ef\u00bb\u00bf') ? line.slice(3) : line)
     if (cells === undefined) return 'ROW_UNCLOSED_QUOTE'
     const { column, header } = this.#layout
     if (cells.length === header.length && cells.every((cell, i) => headerName(cell) === header[i])) {

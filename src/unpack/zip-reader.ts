@@ -20,6 +20,9 @@ import {
 /** Where bench/parse stops improving: bigger pieces, fewer trips to the thread pool. */
 const INFLATE_CHUNK = 256 * 1024
 
+/** The Zip64 end record has 44 bytes and, rarely, a few for extensions. */
+const LONGEST_ZIP64_END = 64 * 1024
+
 /** One member, while it streams by. */
 export interface ZipMember {
   readonly index: number
@@ -139,7 +142,11 @@ export async function* readZip(bytes: ByteReader, file: string | undefined): Asy
       if (!same) fail('ZIP_DIRECTORY', 'the directory does not match the members', entry.name)
     }
     if (listed !== seen.length) fail('ZIP_DIRECTORY', `the directory lists ${listed} of ${seen.length} members`)
-    if ((await signature()) === ZIP64_END) await skip(12 + Number((await need(12)).readBigUInt64LE(4)))
+    if ((await signature()) === ZIP64_END) {
+      const length = Number((await need(12)).readBigUInt64LE(4))
+      if (length > LONGEST_ZIP64_END) fail('ZIP_CORRUPT', 'the end record of the directory is not one')
+      await skip(12 + length)
+    }
     if ((await signature()) === ZIP64_LOCATOR) await skip(20)
     if ((await signature()) !== END) fail('ZIP_CORRUPT', 'bytes that belong to no member')
     await skip(22 + (await need(22)).readUInt16LE(20))
