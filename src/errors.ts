@@ -123,9 +123,9 @@ const catalogue = {
   ROW_AMBIGUOUS_HOUR: row(
     'The repeated autumn hour is out of order here, so nobody can tell its two passes apart; take the file as SMT sent it.'
   ),
-  ROW_BAD_KWH: row('kWh is a plain decimal number, or blank for no reading; look at the line.'),
+  ROW_BAD_KWH: row('A reading is a plain decimal number, or blank for no reading; look at the line.'),
   ROW_NEGATIVE_KWH: row('Both directions are written with positive numbers; ask SMT what a negative one means.'),
-  ROW_KWH_OUT_OF_RANGE: row('kWh has at most seven digits before the point and five after it; look at the line.'),
+  ROW_KWH_OUT_OF_RANGE: row('A reading has at most seven digits before the point and five after it; look at the line.'),
   ROW_BAD_FLAG: row('ESTIMATED_ACTUAL is A or E; look at the line.'),
   ROW_BAD_DIRECTION: row('The direction is Consumption or Surplus Generation; look at the line.'),
 

@@ -365,6 +365,23 @@ describe('the shape of the file', () => {
     expect(account.rows).toMatchObject({ read: 4, accepted: 2, repeatedHeader: 2 })
   })
 
+  test('counts the header of a joined file as repeated, byte-order mark and all', async () => {
+    const { account } = await read(csv(row(), `\ufeff${intervalHeader}`, row(quarter(1))))
+    expect(account.rows).toMatchObject({ read: 3, accepted: 2, repeatedHeader: 1 })
+  })
+
+  test('passes over blank lines before the header, and counts them as lines', async () => {
+    const reading = await read(`\n  \r\n${csv(row(), row({ kwh: 'x' }))}`)
+    expect(reading.lines).toEqual([4])
+    expect(rejectsOf(reading)).toEqual([['ROW_BAD_KWH', 5]])
+  })
+
+  test('does not take what macOS puts beside a member for intervals', async () => {
+    const shadow = { name: '__MACOSX/._IntervalData.csv', bytes: Buffer.from('\0\u0005\u0016\u0007') }
+    const { account } = await read(makeZip([{ name: 'IntervalData.csv', bytes: Buffer.from(csv(row())) }, shadow]))
+    expect(account.entries.map(({ outcome }) => outcome)).toEqual(['used', 'unhandled'])
+  })
+
   test('lets an unclosed quote cost its own row alone', async () => {
     const reading = await read(csv(row(), row({ kwh: '"0.231' }), row(quarter(1))))
     expect(rejectsOf(reading)).toEqual([['ROW_UNCLOSED_QUOTE', 3]])
