@@ -77,7 +77,7 @@ async function read(
   )
   const file = { path, name: basename(path) }
   await pipeline(
-    createReadStream(path).on('error', () => {}),
+    bytesOf(path),
     decryptor.stream(file),
     new IntervalParser().stream(file),
     async chunks => {
@@ -93,6 +93,17 @@ async function read(
     { signal }
   )
   return { account: account!, meters, days: days.names }
+}
+
+async function* bytesOf(path: string): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* createReadStream(path)
+  } catch (cause) {
+    const denied = (cause as NodeJS.ErrnoException).code === 'EACCES'
+    throw denied
+      ? new SourceError('FILE_PERMISSION', 'the file cannot be opened, permission denied', { file: path, cause })
+      : new SourceError('FILE_READ', 'the file cannot be read', { file: path, cause })
+  }
 }
 
 /** The second pass prints what the first one verified; a file that changed in between prints nothing more. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError } from '../errors.ts'
 import { printError } from './print.ts'
 
@@ -90,9 +90,7 @@ function collect(value: string, before: readonly string[] = []): readonly string
 
 function wholeNumber(value: string): number {
   const number = Number(value)
-  if (!Number.isInteger(number) || number < 1) {
-    throw new ConfigError('CONFIG_INVALID', `not a whole number above zero: ${value}`)
-  }
+  if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('It is a whole number above zero.')
   return number
 }
 

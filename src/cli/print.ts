@@ -1,9 +1,9 @@
 import { IngestError, maskEsiids } from '../errors.ts'
 import type { Receipt } from '../ledger/receipt.ts'
 
-/** Prints one line for people. */
+/** Prints one line for people. A file's name may hold an ESIID too. */
 export function say(line = ''): void {
-  process.stdout.write(`${line}\n`)
+  process.stdout.write(`${maskEsiids(line)}\n`)
 }
 
 /** Prints one JSON object for programs. */
@@ -17,7 +17,7 @@ export function printError(error: unknown): void {
 }
 
 function describeError(error: unknown): string {
-  if (error instanceof IngestError) return `✗ ${error.message}\n  ${error.code}  ${error.advice}`
+  if (error instanceof IngestError) return inFlags(`✗ ${error.message}\n  ${error.code}  ${error.advice}`)
   return `✗ ${maskEsiids(error instanceof Error ? (error.stack ?? error.message) : String(error))}`
 }
 
@@ -25,10 +25,24 @@ function describeError(error: unknown): string {
 export function errorJson(error: unknown): object {
   if (error instanceof IngestError) {
     const { code, message, advice, retryable, file, entry, line } = error
-    return { type: 'error', code, message, advice, retryable, file, entry, line }
+    return { type: 'error', code, message: inFlags(message), advice: inFlags(advice), retryable, file, entry, line }
   }
   const message = maskEsiids(error instanceof Error ? error.message : String(error))
   return { type: 'error', code: 'UNEXPECTED', message }
+}
+
+/** What the library calls an option, as the command line calls it. */
+const flags: Readonly<Record<string, string>> = {
+  hostKey: '--host-key',
+  knownHosts: '--known-hosts',
+  privateKey: '--identity'
+}
+
+function inFlags(text: string): string {
+  return text
+    .replace(/hostKey: '(SHA256:[^']+)'/g, '--host-key $1')
+    .replace('pass it as hostKey', 'pass it as --host-key')
+    .replace(/SftpSource option `(\w+)`/g, (whole, option) => flags[option] ?? whole)
 }
 
 /** One file's outcome, in a line or two. */

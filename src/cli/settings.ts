@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { AscDecryptor } from '../decrypt/asc-decryptor.ts'
@@ -28,8 +29,10 @@ type Env = NodeJS.ProcessEnv
 export function buildDecryptor(flags: KeyFlags, env: Env): AscDecryptor {
   const paths = flags.key ?? list(env.SMT_PGP_KEY)
   const passphraseFile = flags.passphraseFile ?? env.SMT_PGP_PASSPHRASE_FILE
+  for (const path of paths) demand(path, 'the OpenPGP key (--key or SMT_PGP_KEY)')
+  if (passphraseFile) demand(passphraseFile, 'the passphrase (--passphrase-file or SMT_PGP_PASSPHRASE_FILE)')
   return new AscDecryptor({
-    ...(paths.length > 0 && { privateKey: paths.map(path => () => readGiven(path, 'OpenPGP key')) }),
+    ...(paths.length > 0 && { privateKey: paths.map(path => () => readFile(path)) }),
     ...(passphraseFile && { passphrase: () => readSecret(passphraseFile) })
   })
 }
@@ -59,7 +62,7 @@ function buildSource(from: string, flags: SourceFlags, env: Env): Source {
     {
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? 22 : Number(url.port),
-      username: decodeURIComponent(url.username) || env.SMT_USER || '',
+      username: decode(url.username) || env.SMT_USER || '',
       directories: [remotePath(url)]
     },
     flags,
@@ -80,8 +83,16 @@ function parseUrl(from: string): URL {
 
 /** `/~/dir` is relative to where the login ends, anything else starts at the root. */
 function remotePath({ pathname }: URL): string {
-  const path = decodeURIComponent(pathname)
+  const path = decode(pathname)
   return path.startsWith('/~/') ? path.slice(3) || '.' : path || '/'
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch (cause) {
+    throw new ConfigError('CONFIG_INVALID', '--from has a % that begins no %XX; a plain one is %25', { cause })
+  }
 }
 
 function sftpOfEnv(flags: SourceFlags, env: Env): SftpSource {
@@ -113,9 +124,14 @@ function buildSftp(server: Server, flags: SourceFlags, env: Env): SftpSource {
   if (!identity && !flags.passwordFile && !agent) {
     throw new ConfigError('CONFIG_INVALID', 'no way to log in: give --identity or --password-file, or set SMT_KEY')
   }
+  if (server.username === '') {
+    throw new ConfigError('CONFIG_INVALID', 'no user name: give --from sftp://user@host/dir, or set SMT_USER')
+  }
+  if (identity) demand(identity, 'the SSH key (--identity or SMT_KEY)')
+  if (flags.passwordFile) demand(flags.passwordFile, 'the password (--password-file)')
   return new SftpSource({
     ...server,
-    ...(identity && { privateKey: () => readGiven(identity, 'SSH key') }),
+    ...(identity && { privateKey: () => readFile(identity) }),
     ...(flags.passwordFile && { password: () => readSecret(flags.passwordFile!) }),
     ...(agent && { agent }),
     ...(hostKey.length > 0 && { hostKey }),
@@ -130,13 +146,16 @@ function list(text: string | undefined): readonly string[] {
     .filter(part => part !== '')
 }
 
-async function readGiven(path: string, what: string): Promise<Buffer> {
-  return readFile(path).catch(cause => {
+/** A file that is read late, where its content is needed; that it is missing is told before anything is done. */
+function demand(path: string, what: string): void {
+  try {
+    accessSync(path, constants.R_OK)
+  } catch (cause) {
     throw new ConfigError('CONFIG_INVALID', `${what} cannot be read`, { file: path, cause })
-  })
+  }
 }
 
 /** A secret kept in a file; the line end that editors add is not part of it. */
 async function readSecret(path: string): Promise<string> {
-  return (await readGiven(path, 'secret')).toString('utf8').replace(/\r?\n$/, '')
+  return (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
 }

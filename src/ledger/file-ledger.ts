@@ -123,7 +123,8 @@ export class FileLedger extends MemoryLedger {
     } catch (cause) {
       throw new SinkError('STORE_OPEN', 'the ledger cannot be locked', { file: this.#path, cause })
     }
-    throw new SinkError('STORE_BUSY', 'another process holds the ledger', { file: this.#path })
+    // Its name is told: after a restart of the machine the number in it may be a stranger's.
+    throw new SinkError('STORE_BUSY', 'another process holds the ledger', { file: this.#lockPath })
   }
 }
 

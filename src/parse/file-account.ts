@@ -1,5 +1,5 @@
 import type { EntryLabel } from '../batch.ts'
-import type { RowCode } from '../errors.ts'
+import { type ErrorPlace, ParseError, type RowCode } from '../errors.ts'
 
 /** Rows by outcome. `read` is the sum of the other five. */
 export interface RowCounts {
@@ -87,11 +87,22 @@ export function rowsAddUp({ rows }: { readonly rows: RowCounts }): boolean {
   return rows.read === rows.accepted + rows.rejected + rows.placeholder + rows.missing + rows.repeatedHeader
 }
 
-/** How often each row code occurs, the most frequent first. */
-export function countRejects(entries: readonly EntryAccount[]): readonly (readonly [RowCode, number])[] {
+/**
+ * The error of a file with more rejected rows than it may have. When nothing could be read, and always for the same
+ * reason, that reason is the file's.
+ */
+export function tooManyRejects(
+  rejects: readonly RowReject[],
+  rows: Pick<RowCounts, 'read' | 'accepted'>,
+  place: ErrorPlace
+): ParseError {
   const counts = new Map<RowCode, number>()
-  for (const { rejects } of entries) for (const { code } of rejects) counts.set(code, (counts.get(code) ?? 0) + 1)
-  return [...counts].sort((a, b) => b[1] - a[1])
+  for (const { code } of rejects) counts.set(code, (counts.get(code) ?? 0) + 1)
+  const [[code] = []] = counts
+  const reasons = [...counts].sort((a, b) => b[1] - a[1]).map(([code, count]) => `${code} ${count}`)
+  const what = `${rejects.length} of ${rows.read} rows rejected (${reasons.join(', ')})`
+  const alone = rows.accepted === 0 && counts.size === 1 ? code : undefined
+  return new ParseError(alone ?? 'PARSE_TOO_MANY_REJECTS', what, { ...place, line: rejects[0]?.line })
 }
 
 function addRows(a: RowCounts, b: RowCounts): RowCounts {

@@ -5,13 +5,17 @@ import { ParseError } from '../errors.ts'
 import { settle } from '../options.ts'
 import type { FileLabel } from '../source/source.ts'
 import { StageStream } from '../stage-stream.ts'
+import { withoutReturn } from '../unpack/byte-reader.ts'
 import { type Entry, readEntries } from '../unpack/read-entries.ts'
 import { classify, type EntryKind, findHead, promisesIntervals } from './entry-head.ts'
-import { countRejects, type EntryAccount, FileAccount, noQuality, noRows } from './file-account.ts'
+import { type EntryAccount, FileAccount, noQuality, noRows, tooManyRejects } from './file-account.ts'
 import { IntervalScanner } from './interval-scanner.ts'
 
 /** Grows when the same bytes would give other rows. Kept with every entry in the ledger. */
 export const PARSER_VERSION = 1
+
+/** Bytes of a file that are read after it failed. */
+const MOST_READ_ON = 64 * 1024 * 1024
 
 /** Rejects that every file may have, however short it is. */
 const ALWAYS_ALLOWED = 10
@@ -76,9 +80,15 @@ export class IntervalParser implements AsyncDisposable {
   ): AsyncGenerator<IntervalBatch | FileAccount, void> {
     const accounts: EntryAccount[] = []
     const path = file?.path
-    for await (const entry of readEntries(chunks, { name: file?.name, file: path })) {
-      const rejected = accounts.reduce((sum, account) => sum + account.rows.rejected, 0)
-      accounts.push(yield* this.#readEntry(entry, path, this.#options.maxRejects - rejected))
+    const input = withoutReturn(chunks)
+    try {
+      for await (const entry of readEntries(input, { name: file?.name, file: path })) {
+        const rejected = accounts.reduce((sum, account) => sum + account.rows.rejected, 0)
+        accounts.push(yield* this.#readEntry(entry, path, this.#options.maxRejects - rejected))
+      }
+    } catch (error) {
+      await readOn(input)
+      throw error
     }
     const account = new FileAccount(accounts)
     this.#judge(account, file)
@@ -135,15 +145,19 @@ export class IntervalParser implements AsyncDisposable {
     const allowed = Math.min(maxRejects, Math.max(ALWAYS_ALLOWED, Math.floor(rows.read * maxRejectShare)))
     const nothingLeft = rows.rejected > 0 && rows.accepted === 0
     if (rows.rejected <= allowed && !nothingLeft) return
-    const reasons = countRejects(entries).map(([code, count]) => `${code} ${count}`)
-    const what = `${rows.rejected} of ${rows.read} rows rejected (${reasons.join(', ')})`
+    const rejects = entries.flatMap(entry => entry.rejects)
     const first = entries.find(entry => entry.rejects.length > 0)
-    throw new ParseError('PARSE_TOO_MANY_REJECTS', what, {
-      ...place,
-      entry: first?.name,
-      line: first?.rejects[0]?.line
-    })
+    throw tooManyRejects(rejects, rows, { ...place, entry: first?.name })
   }
+}
+
+/**
+ * Reads what is left of a file that cannot be read, as far as that is cheap. Nonsense may come of an altered message,
+ * which shows only at its end: then the stage before fails, and its reason is the true one.
+ */
+async function readOn(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  let left = MOST_READ_ON
+  for await (const { length } of chunks) if ((left -= length) <= 0) return
 }
 
 /** Reads an entry up to the end of its first line, and tells what it is. */

@@ -1,7 +1,7 @@
 import type { EntryLabel, IntervalBatch } from '../batch.ts'
 import { ParseError, type RowCode } from '../errors.ts'
 import { BatchBuilder } from './batch-builder.ts'
-import type { Quality, RowCounts, RowReject } from './file-account.ts'
+import { type Quality, type RowCounts, type RowReject, tooManyRejects } from './file-account.ts'
 import type { BoundLayout } from './layouts.ts'
 import { type ReadRow, RowReader } from './row-reader.ts'
 
@@ -311,11 +311,8 @@ export class IntervalScanner {
   #reject(code: RowCode, offset: number): void {
     this.#rejects.push({ code, line: this.#line, offset })
     if (this.#rejects.length <= this.#start.maxRejects) return
-    throw new ParseError('PARSE_TOO_MANY_REJECTS', `${this.#rejects.length} rows rejected, the last one ${code}`, {
-      file: this.#start.file,
-      entry: this.#start.entry.name,
-      line: this.#line
-    })
+    const rows = { read: this.#read, accepted: this.#accepted }
+    throw tooManyRejects(this.#rejects, rows, { file: this.#start.file, entry: this.#start.entry.name })
   }
 
   #keep(rest: Uint8Array): void {

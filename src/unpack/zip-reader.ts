@@ -1,6 +1,6 @@
 import { crc32, createInflateRaw } from 'node:zlib'
 import { type ErrorCode, UnpackError } from '../errors.ts'
-import type { ByteReader } from './byte-reader.ts'
+import { type ByteReader, withoutReturn } from './byte-reader.ts'
 import {
   CENTRAL,
   DEFLATED,
@@ -162,11 +162,6 @@ export async function* readZip(bytes: ByteReader, file: string | undefined): Asy
     await need(n)
     bytes.skip(n)
   }
-}
-
-/** An iterable that a `break` leaves where it is, to be read on later. */
-function withoutReturn(chunks: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Array> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => chunks.next() }) }
 }
 
 /** Raised where the bytes end and the member does not. */

@@ -3,7 +3,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { ConfigError, ParseError } from '../../src/errors.ts'
+import { ConfigError, DecryptError, ParseError } from '../../src/errors.ts'
 import { rowsAddUp } from '../../src/parse/file-account.ts'
 import { IntervalParser, type IntervalParserOptions } from '../../src/parse/interval-parser.ts'
 import {
@@ -551,6 +551,15 @@ describe('too many rejected rows', () => {
     return error
   }
 
+  test.each([1, 20, 1500])('when all %i rows are rejected for one reason, that is the reason of the file', async n => {
+    const error = await failureOf(read(csv(...bad(n)), { path }))
+    expect(error).toMatchObject({ code: 'ROW_BAD_KWH', file: path, line: 2 })
+  })
+
+  test('when they are rejected for several reasons, their number is', async () => {
+    await tooMany(csv(row({ kwh: 'n/a' }), row({ flag: 'X' })))
+  })
+
   test('ten pass in every file, eleven do not', async () => {
     expect((await read(csv(row(), ...bad(10)))).account.rows.rejected).toBe(10)
     const error = await tooMany(csv(row(), ...bad(10), row({ flag: 'X' })))
@@ -571,7 +580,10 @@ describe('too many rejected rows', () => {
       yield Buffer.from(csv(row()))
       for (;;) yield Buffer.from(`${row({ kwh: 'n/a' })}\n`)
     }
-    expect(await tooMany(endless(), options)).toMatchObject({ line: 1003 })
+    // The line is the one of the first reject: there somebody has to look.
+    const error = await tooMany(endless(), options)
+    expect(error).toMatchObject({ line: 3 })
+    expect(error.message).toContain('1001 of 1002 rows rejected')
   })
 
   test('the limits can be set', async () => {
@@ -585,11 +597,21 @@ describe('too many rejected rows', () => {
     expect((await tooMany(zip)).message).toContain('12 of 14 rows rejected')
     await tooMany(zip, { maxRejects: 11, maxRejectShare: 1 })
   })
+})
 
-  test('a file of nothing but rejected rows fails, however few', async () => {
-    const { line, message } = await tooMany(csv(row({ esiid: '1.04437E+16' })))
-    expect(line).toBe(2)
-    expect(message).toContain('ROW_ESIID_AS_NUMBER')
+describe('a file that cannot be read, of a message that turns out to be altered', () => {
+  async function* altered(bytes: number) {
+    yield Buffer.from(csv(row()).replace('USAGE_KWH,', ''))
+    for (let left = bytes; left > 0; left -= 1024 * 1024) yield Buffer.alloc(1024 * 1024, 120)
+    throw new DecryptError('DECRYPT_CORRUPT', 'the message was altered')
+  }
+
+  test('fails for the alteration, not for the nonsense that came of it', async () => {
+    expect(await failureOf(read(altered(1024 * 1024)))).toMatchObject({ code: 'DECRYPT_CORRUPT' })
+  })
+
+  test('is not read on for ever to find that out', async () => {
+    expect(await failureOf(read(altered(80 * 1024 * 1024)))).toMatchObject({ code: 'PARSE_MISSING_COLUMN' })
   })
 })
 
@@ -647,7 +669,8 @@ describe('files that cannot be read', () => {
     ['PARSE_DUPLICATE_COLUMN', Buffer.from(csv(row()).replace('USAGE_KWH,', 'USAGE_KWH,usage_kwh,'))],
     ['PARSE_UNKNOWN_HEADER', Buffer.from('MeterNumber,Reading\n')],
     ['PARSE_LINE_TOO_LONG', Buffer.from(`${csv(row())}${'x'.repeat(10_000)}`)],
-    ['PARSE_TOO_MANY_REJECTS', Buffer.from(csv(row({ kwh: 'n/a' })))]
+    ['PARSE_TOO_MANY_REJECTS', Buffer.from(csv(row(), ...new Array<string>(11).fill(row({ kwh: 'n/a' }))))],
+    ['ROW_BAD_KWH', Buffer.from(csv(row({ kwh: 'n/a' })))]
   ])('%s names the entry of an archive', async (code, bytes) => {
     const zip = makeZip([
       { name: 'readme.txt', bytes: Buffer.from('hello') },
