@@ -7,7 +7,7 @@ import { IngestError } from '../../src/errors.ts'
 import type { IngestFile, PassedOver, Source } from '../../src/source/source.ts'
 
 /** Options that every source has. */
-export interface CommonOptions {
+interface CommonOptions {
   readonly directories: readonly string[]
   readonly settleMs?: number
   readonly ignore?: readonly (string | RegExp)[]

@@ -11,7 +11,7 @@ import { makeSshKey } from '../../src/testing/keys.ts'
 import type { OpenSshServer } from '../../src/testing/openssh-server.ts'
 import { FakeSftpServer, type FakeSftpServerOptions } from '../../src/testing/sftp-server.ts'
 import { describeSource, listAll, readAll } from '../conformance/source.ts'
-import { requireReal } from '../support/real.ts'
+import { findReal, requireReal } from '../support/real.ts'
 import { requireSshd, startSshd } from '../support/sshd.ts'
 
 describeSource('SftpSource on a scripted server', async folder => {
@@ -207,7 +207,7 @@ describe('the login', () => {
     const folder = await mkdtemp(join(tmpdir(), 'smt-key-'))
     try {
       const path = join(folder, 'key')
-      await promisify(execFile)('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'open sesame', '-f', path])
+      await promisify(execFile)(findReal('ssh-keygen')!, ['-q', '-t', 'ed25519', '-N', 'open sesame', '-f', path])
       const server = await serve({ users: [{ username: 'smt', publicKey: await readFile(`${path}.pub`, 'utf8') }] })
       const privateKey = await readFile(path)
       const options = { privateKey, passphrase: () => 'open sesame' }
@@ -230,7 +230,7 @@ describe('the login', () => {
   test.skipIf(!requireReal('ssh-agent') || !requireReal('ssh-add'))('with the real ssh-agent', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'smt-agent-'))
     const agent = join(folder, 'agent')
-    const child = spawn('ssh-agent', ['-D', '-a', agent], { stdio: 'ignore' })
+    const child = spawn(findReal('ssh-agent')!, ['-D', '-a', agent], { stdio: 'ignore' })
     try {
       const server = await serve()
       const path = join(folder, 'key')

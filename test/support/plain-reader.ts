@@ -5,7 +5,7 @@ import { parse } from 'csv-parse/sync'
  * code for the rest. It shares nothing with src, reads a whole file at once and looks at each row's whole past.
  */
 
-export interface PlainInterval {
+interface PlainInterval {
   readonly esiid: string
   /** UTC epoch milliseconds. */
   readonly start: number

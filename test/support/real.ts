@@ -13,7 +13,7 @@ export function findReal(name: string): string | undefined {
 }
 
 /** Whether this machine has the program. */
-export function hasReal(name: string): boolean {
+function hasReal(name: string): boolean {
   return findReal(name) !== undefined
 }
 

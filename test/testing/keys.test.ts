@@ -5,7 +5,7 @@ import { readKey, readPrivateKey } from 'openpgp'
 import ssh2 from 'ssh2'
 import { describe, expect, test } from 'vitest'
 import { makePgpKey, makeSshKey } from '../../src/testing/index.ts'
-import { requireReal } from '../support/real.ts'
+import { findReal, requireReal } from '../support/real.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
 describe('an OpenPGP key', () => {
@@ -40,12 +40,12 @@ describe.each(['ed25519', 'ecdsa', 'rsa'] as const)('an SSH key of type %s', typ
     const { privateKey, publicKey, fingerprint } = makeSshKey({ type })
     const path = join(scratchFolder(), 'key')
     writeFileSync(path, privateKey, { mode: 0o600 })
-    const derived = spawnSync('ssh-keygen', ['-y', '-f', path], { encoding: 'utf8' })
+    const derived = spawnSync(findReal('ssh-keygen')!, ['-y', '-f', path], { encoding: 'utf8' })
     expect(derived.stdout.split(' ').slice(0, 2).join(' ').trim()).toBe(
       publicKey.split(' ').slice(0, 2).join(' ').trim()
     )
     writeFileSync(`${path}.pub`, `${publicKey}\n`)
-    const listed = spawnSync('ssh-keygen', ['-l', '-f', `${path}.pub`], { encoding: 'utf8' })
+    const listed = spawnSync(findReal('ssh-keygen')!, ['-l', '-f', `${path}.pub`], { encoding: 'utf8' })
     expect(listed.stdout.split(' ')[1]).toBe(fingerprint)
   })
 })

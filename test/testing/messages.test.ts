@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs'
 import { decrypt, decryptKey, readKey, readMessage, readPrivateKey } from 'openpgp'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { encryptMessage, makePgpKey, makeZip, wrapAsSmt } from '../../src/testing/index.ts'
-import { requireReal } from '../support/real.ts'
+import { findReal, requireReal } from '../support/real.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
 const bytes = Buffer.from('every quarter hour\n'.repeat(500))
@@ -14,11 +14,13 @@ function keyring(privateKey: string): (args: string[], input: Buffer) => { stdou
   const home = scratchFolder()
   chmodSync(home, 0o700)
   const gpg = (args: string[], input: Buffer | string) => {
-    const { stdout, stderr } = spawnSync('gpg', ['--homedir', home, '--batch', '--quiet', ...args], { input })
+    const { stdout, stderr } = spawnSync(findReal('gpg')!, ['--homedir', home, '--batch', '--quiet', ...args], {
+      input
+    })
     return { stdout, stderr: stderr.toString() }
   }
   onTestFinished(() => {
-    spawnSync('gpgconf', ['--homedir', home, '--kill', 'gpg-agent'])
+    spawnSync(findReal('gpgconf')!, ['--homedir', home, '--kill', 'gpg-agent'])
   })
   gpg(['--import'], privateKey)
   return gpg
