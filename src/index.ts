@@ -32,8 +32,8 @@ export {
 // Who joins the stages?
 export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
 // Where do they go?
-export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerFile } from './ledger/ledger.ts'
-export type { Evidence, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
+export type { Claim, ClaimAnswer, ClaimOptions, Ledger } from './ledger/ledger.ts'
+export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
 export type { Credential } from './options.ts'
 export { type EntryAccount, FileAccount, type Quality, type RowCounts, type RowReject } from './parse/file-account.ts'
 export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'

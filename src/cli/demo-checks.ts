@@ -1,5 +1,4 @@
 import { basename } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import type { Receipt } from '../ledger/receipt.ts'
 import type { DeliveryManifest } from '../testing/manifest.ts'
 
@@ -77,6 +76,8 @@ export async function readAverageDay(path: string): Promise<(readonly [hour: num
 type Query = (sql: string) => Promise<Record<string, unknown>[]>
 
 async function ask<T>(path: string, work: (query: Query) => Promise<T>): Promise<T> {
+  // Where the package is missing, the sink has said so before.
+  const { DuckDBInstance } = await import('@duckdb/node-api')
   const instance = await DuckDBInstance.create(path, {
     access_mode: 'READ_ONLY',
     threads: '1',

@@ -8,16 +8,9 @@ import { IntervalParser } from '../parse/interval-parser.ts'
 import { DuckDbSink } from '../sink/duckdb.ts'
 import { SftpSource } from '../source/sftp-source.ts'
 import { type Check, compareFiles, compareStore, readAverageDay } from './demo-checks.ts'
-import type { DemoOffer } from './demo-smt.ts'
-import type { ExitCode } from './main.ts'
+import type { DemoOffer, DemoRun } from './demo-smt.ts'
 import { number, printError, receiptLines, say } from './print.ts'
-
-/** What this side is told. */
-export interface DemoRun {
-  readonly offer: DemoOffer
-  /** The database to make. */
-  readonly store: string
-}
+import type { ExitCode } from './surroundings.ts'
 
 process.once('message', (run: DemoRun) => {
   demonstrate(run).then(

@@ -28,6 +28,13 @@ export interface DemoOffer {
   readonly manifest: DeliveryManifest
 }
 
+/** What the user's side is told. */
+export interface DemoRun {
+  readonly offer: DemoOffer
+  /** The database to make. */
+  readonly store: string
+}
+
 /** The demonstration's SMT while it serves. */
 export interface DemoSmt {
   readonly offer: DemoOffer

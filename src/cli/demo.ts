@@ -3,10 +3,9 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AbortError } from '../errors.ts'
-import type { DemoRun } from './demo-run.ts'
-import { startDemoSmt } from './demo-smt.ts'
-import type { ExitCode, Surroundings } from './main.ts'
+import { type DemoRun, startDemoSmt } from './demo-smt.ts'
 import { number, say } from './print.ts'
+import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Flags of `demo`. */
 export interface DemoFlags {

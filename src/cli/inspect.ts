@@ -9,9 +9,9 @@ import { intervalJson } from '../interval-json.ts'
 import { type EntryAccount, FileAccount } from '../parse/file-account.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
 import { LocalDays } from './local-days.ts'
-import type { ExitCode, Surroundings } from './main.ts'
 import { errorJson, number, printError, say, sayJson } from './print.ts'
 import { buildDecryptor, type KeyFlags } from './settings.ts'
+import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Flags of `inspect`. */
 export interface InspectFlags extends KeyFlags {

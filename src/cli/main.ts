@@ -2,16 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError } from '../errors.ts'
 import { printError } from './print.ts'
-
-/** What a command needs of the outside, so that it can be run from a test. */
-export interface Surroundings {
-  readonly env: NodeJS.ProcessEnv
-  /** Stops the command: SIGINT or SIGTERM. */
-  readonly signal: AbortSignal
-}
-
-/** 0: done. 1: the run failed, rejected or quarantined something. 2: it was asked for wrongly. */
-export type ExitCode = 0 | 1 | 2
+import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Runs one command line; gives the exit code. */
 export async function main(args: readonly string[]): Promise<ExitCode> {

@@ -2,9 +2,9 @@ import { ConfigError, findIngestError, IngestError } from '../errors.ts'
 import { ingest } from '../ingest.ts'
 import type { Receipt } from '../ledger/receipt.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
-import type { ExitCode, Surroundings } from './main.ts'
 import { errorJson, isFailure, number, printError, receiptLines, say, sayJson } from './print.ts'
 import { buildDecryptor, buildSink, buildSources, type KeyFlags, type SourceFlags } from './settings.ts'
+import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Flags of `pull`. */
 export interface PullFlags extends KeyFlags, SourceFlags {

@@ -1,16 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IngestError } from '../errors.ts'
 import type { PassedOver } from '../source/source.ts'
-import type { Receipt } from './receipt.ts'
-
-/** A file as the ledger knows it: the same path with another size or time is another file. */
-export interface LedgerFile {
-  readonly source: string
-  readonly path: string
-  readonly name: string
-  readonly size: number
-  readonly modifiedAt: number
-}
+import type { LedgerFile, Receipt } from './receipt.ts'
 
 /** The right to bring one file in. A commit with an old epoch is refused. */
 export interface Claim {

@@ -6,11 +6,10 @@ import {
   type ClaimOptions,
   fingerprintOf,
   type Ledger,
-  type LedgerFile,
   type LedgerRecord,
   mayClaim
 } from './ledger.ts'
-import { known, type Receipt } from './receipt.ts'
+import { known, type LedgerFile, labelOf, type Receipt } from './receipt.ts'
 
 /**
  * A ledger for as long as the process lives: what a sink gets that brings none of its own.
@@ -76,9 +75,4 @@ export class MemoryLedger implements Ledger {
   protected records(): ReadonlyMap<string, LedgerRecord> {
     return this.#records
   }
-}
-
-/** The part of a listed file that is kept. */
-export function labelOf({ source, path, name, size, modifiedAt }: LedgerFile): LedgerFile {
-  return { source, path, name, size, modifiedAt }
 }

@@ -2,7 +2,15 @@ import type { Opened } from '../decrypt/opened.ts'
 import { adviceFor, type ErrorCode, IngestError, maskEsiids } from '../errors.ts'
 import type { EntryAccount, FileAccount, Quality, RowCounts } from '../parse/file-account.ts'
 import type { PassedOver, Transfer } from '../source/source.ts'
-import type { LedgerFile } from './ledger.ts'
+
+/** A file as the ledger knows it: the same path with another size or time is another file. */
+export interface LedgerFile {
+  readonly source: string
+  readonly path: string
+  readonly name: string
+  readonly size: number
+  readonly modifiedAt: number
+}
 
 /** What the store did with the accepted rows; the first four add up to them. */
 export interface RowsStored {
@@ -58,14 +66,15 @@ export interface Evidence {
   readonly stored: RowsStored
 }
 
+/** The part of a listed file that is kept. */
+export function labelOf({ source, path, name, size, modifiedAt }: LedgerFile): LedgerFile {
+  return { source, path, name, size, modifiedAt }
+}
+
 /** The part of every receipt that the file itself gives. */
-function blank({ source, path, name, size, modifiedAt }: LedgerFile, startedAt: number) {
+function blank(file: LedgerFile, startedAt: number) {
   return {
-    source,
-    path,
-    name,
-    size,
-    modifiedAt,
+    ...labelOf(file),
     known: false,
     reason: null,
     duplicateOf: null,

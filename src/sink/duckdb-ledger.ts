@@ -5,11 +5,10 @@ import {
   type ClaimOptions,
   fingerprintOf,
   type Ledger,
-  type LedgerFile,
   type LedgerRecord,
   mayClaim
 } from '../ledger/ledger.ts'
-import { known, type Receipt } from '../ledger/receipt.ts'
+import { known, type LedgerFile, type Receipt } from '../ledger/receipt.ts'
 import type { PassedOver } from '../source/source.ts'
 import type { DuckDbStore, Sql } from './duckdb-store.ts'
 

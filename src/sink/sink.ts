@@ -4,12 +4,13 @@ import { openedOf } from '../decrypt/opened.ts'
 import { AbortError, findIngestError, SinkError } from '../errors.ts'
 import type { Claim, ClaimOptions, Ledger } from '../ledger/ledger.ts'
 import { stateAfter } from '../ledger/ledger.ts'
-import { labelOf, MemoryLedger } from '../ledger/memory-ledger.ts'
+import { MemoryLedger } from '../ledger/memory-ledger.ts'
 import {
   committed,
   duplicate,
   type Evidence,
   failed,
+  labelOf,
   passedOver,
   payloadOf,
   type Receipt,

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { AbortError, IngestError, SourceError } from '../errors.ts'
-import type { NameFilter } from './name-filter.ts'
+import type { ListedKind, NameFilter } from './name-filter.ts'
 import type { FilesOptions, IngestFile, PassedOver } from './source.ts'
 
 /** One name in a directory, as a source sees it. */
@@ -10,7 +10,7 @@ export interface Listed {
   readonly name: string
   readonly size: number
   readonly modifiedAt: number
-  readonly kind: 'file' | 'directory' | 'link' | 'other'
+  readonly kind: ListedKind
 }
 
 /** The part of a source that this file needs. */

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { globToRegExp } from './glob.ts'
-import type { Listed } from './listing.ts'
 
 /**
  * What matches a name: a pattern with `*` and `?` or a RegExp. Both see the last part of the path only; patterns do not
@@ -8,8 +7,11 @@ import type { Listed } from './listing.ts'
  */
 export type NamePattern = string | RegExp
 
+/** What a name in a directory stands for. */
+export type ListedKind = 'file' | 'directory' | 'link' | 'other'
+
 /** The reason to leave an entry out, or undefined to take it. */
-export type NameFilter = (entry: Pick<Listed, 'name' | 'kind'>) => string | undefined
+export type NameFilter = (entry: { readonly name: string; readonly kind: ListedKind }) => string | undefined
 
 /** Names of half-written files in the habits of uploading programs, and dotfiles. */
 export const defaultIgnore: readonly NamePattern[] = ['.*', 'pgp_tmp.*', '*.part*', '*.tmp', '*.filepart']

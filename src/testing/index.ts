@@ -53,5 +53,6 @@ export {
   type OpenSshUnavailable,
   startOpenSshServer
 } from './openssh-server.ts'
-export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser, type SftpFaults } from './sftp-server.ts'
+export type { SftpFaults } from './sftp-answers.ts'
+export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser } from './sftp-server.ts'
 export type { ServedFile } from './sftp-tree.ts'

@@ -1,6 +1,5 @@
 import { posix } from 'node:path'
 import ssh2, { type Attributes, type SFTPWrapper } from 'ssh2'
-import type { SftpFaults } from './sftp-server.ts'
 import type { OpenFile, Sight, Tree } from './sftp-tree.ts'
 
 const { STATUS_CODE } = ssh2.utils.sftp
@@ -9,6 +8,22 @@ const { STATUS_CODE } = ssh2.utils.sftp
 const namesPerAnswer = 100
 
 type Handle = { readonly path: string } & ({ readonly file: OpenFile } | { names: string[] })
+
+/** What goes wrong, and where. May be changed while the server runs. */
+export interface SftpFaults {
+  /** Paths that answer "permission denied" when opened or listed. */
+  deny?: readonly string[] | undefined
+  /** Paths whose reading or listing answers with a bare "failure". */
+  fail?: readonly string[] | undefined
+  /** Paths whose reading or listing never answers. */
+  hang?: readonly string[] | undefined
+  /** Cuts every connection once so many bytes of files were sent. */
+  cutAfterBytes?: number | undefined
+  /** Answers no read with more than this. */
+  maxAnswerBytes?: number | undefined
+  /** Is told of each read before it is answered; may change files, or cut. */
+  onRead?: ((path: string, position: number) => void) | undefined
+}
 
 /** Answers the requests of one SFTP channel out of a tree, with the faults as they are at that moment. */
 export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, send: (bytes: number) => boolean): void {

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import ssh2, { type AuthContext, type Connection, type SFTPWrapper } from 'ssh2'
 import { makeSshKey, type SshKey } from './keys.ts'
-import { answerSftp } from './sftp-answers.ts'
+import { answerSftp, type SftpFaults } from './sftp-answers.ts'
 import { type ServedFile, type Tree, treeOfDirectory, treeOfMap } from './sftp-tree.ts'
 
 /** Who may log in, and how. Every way given here opens the door alone. */
@@ -12,22 +12,6 @@ export interface FakeUser {
   readonly publicKey?: string | undefined
   /** The answer to the one hidden question of a keyboard-interactive login. */
   readonly keyboardInteractive?: string | undefined
-}
-
-/** What goes wrong, and where. May be changed while the server runs. */
-export interface SftpFaults {
-  /** Paths that answer "permission denied" when opened or listed. */
-  deny?: readonly string[] | undefined
-  /** Paths whose reading or listing answers with a bare "failure". */
-  fail?: readonly string[] | undefined
-  /** Paths whose reading or listing never answers. */
-  hang?: readonly string[] | undefined
-  /** Cuts every connection once so many bytes of files were sent. */
-  cutAfterBytes?: number | undefined
-  /** Answers no read with more than this. */
-  maxAnswerBytes?: number | undefined
-  /** Is told of each read before it is answered; may change files, or cut. */
-  onRead?: ((path: string, position: number) => void) | undefined
 }
 
 export interface FakeSftpServerOptions {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { AbortError, DecryptError, errorCodes, IngestError, SinkError, SourceError } from '../../src/errors.ts'
-import { fingerprintOf, type LedgerFile, type LedgerRecord, mayClaim, stateAfter } from '../../src/ledger/ledger.ts'
+import { fingerprintOf, type LedgerRecord, mayClaim, stateAfter } from '../../src/ledger/ledger.ts'
+import type { LedgerFile } from '../../src/ledger/receipt.ts'
 
 const file: LedgerFile = { source: 'sftp://a@b:22', path: '/x/a.asc', name: 'a.asc', size: 1, modifiedAt: 2 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DecryptError, SourceError } from '../../src/errors.ts'
-import type { Ledger, LedgerFile } from '../../src/ledger/ledger.ts'
+import type { Ledger } from '../../src/ledger/ledger.ts'
+import type { LedgerFile } from '../../src/ledger/receipt.ts'
 import { failed, passedOver, type Receipt } from '../../src/ledger/receipt.ts'
 import type { PassedOver } from '../../src/source/source.ts'
 

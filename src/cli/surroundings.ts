@@ -1,0 +1,9 @@
+/** What a command needs of the outside, so that it can be run from a test. */
+export interface Surroundings {
+  readonly env: NodeJS.ProcessEnv
+  /** Stops the command: SIGINT or SIGTERM. */
+  readonly signal: AbortSignal
+}
+
+/** 0: done. 1: the run failed, rejected or quarantined something. 2: it was asked for wrongly. */
+export type ExitCode = 0 | 1 | 2
