@@ -20,7 +20,8 @@ import { describe, expect, test, vi } from 'vitest'
 import { AscDecryptor, type AscDecryptorOptions } from '../../src/decrypt/asc-decryptor.ts'
 import { openedOf } from '../../src/decrypt/opened.ts'
 import { ConfigError, SourceError } from '../../src/errors.ts'
-import { armor, cuts, dataStart, expectRefusal, failureOf, fileNamed, makeKey, seal, through } from './support.ts'
+import { failureOf } from '../support/failure.ts'
+import { armor, cuts, dataStart, expectRefusal, fileNamed, makeKey, seal, through } from './support.ts'
 
 const payload = Buffer.from(`ESIID,USAGE_DATE\n${"'10443720000000001,07/14/2025\n".repeat(5)}`)
 const ours = await makeKey()

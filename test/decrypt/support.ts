@@ -3,8 +3,9 @@ import { pipeline } from 'node:stream/promises'
 import { createMessage, encrypt, generateKey, type PrivateKey } from 'openpgp'
 import { expect } from 'vitest'
 import type { AscDecryptor } from '../../src/decrypt/asc-decryptor.ts'
-import { DecryptError, type ErrorCode, IngestError } from '../../src/errors.ts'
+import { DecryptError, type ErrorCode } from '../../src/errors.ts'
 import type { IngestFile } from '../../src/source/source.ts'
+import { failureOf } from '../support/failure.ts'
 
 /** A throw-away key, made anew in every run. */
 export async function makeKey(passphrase?: string): Promise<{ key: PrivateKey; armored: string; id: string }> {
@@ -68,16 +69,6 @@ export async function through(
     for await (const part of parts) out.push(part)
   })
   return Buffer.concat(out)
-}
-
-/** The error that a promise must end with. */
-export async function failureOf(work: Promise<unknown>): Promise<IngestError> {
-  const outcome = await work.then(
-    () => 'no error',
-    error => error
-  )
-  expect(outcome).toBeInstanceOf(IngestError)
-  return outcome
 }
 
 /** Asserts that nothing comes out but a refusal of this code. */

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { ParseError } from '../../src/errors.ts'
 import { intervalJson } from '../../src/interval-json.ts'
 import type { RowCounts } from '../../src/parse/file-account.ts'
-import { cuts, failureOf, iso, read } from './support.ts'
+import { failureOf } from '../support/failure.ts'
+import { cuts, iso, read } from './support.ts'
 
 /** What stands beside a file: what reading it must give, worked out by hand or by another program. */
 interface Golden {

@@ -16,12 +16,12 @@ import {
   missingReading,
   spoiledReading
 } from '../../src/testing/index.ts'
+import { failureOf } from '../support/failure.ts'
 import {
   type Bytes,
   csv,
   cuts,
   esiid,
-  failureOf,
   goodRows,
   iso,
   longEsiid,

@@ -2,7 +2,6 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'vitest'
 import { type Interval, IntervalBatch } from '../../src/batch.ts'
-import { IngestError } from '../../src/errors.ts'
 import { FileAccount } from '../../src/parse/file-account.ts'
 import { IntervalParser, type IntervalParserOptions } from '../../src/parse/interval-parser.ts'
 import { addDays, intervalHeader } from '../../src/testing/index.ts'
@@ -87,16 +86,6 @@ export async function read(bytes: Bytes, { path, signal, ...options }: ReadOptio
   expect(account).toBeInstanceOf(FileAccount)
   const lines = batches.flatMap(batch => [...batch.line])
   return { batches, intervals: batches.flatMap(batch => [...batch]), lines, account: account! }
-}
-
-/** The error that reading a file must end with. */
-export async function failureOf(work: Promise<unknown>): Promise<IngestError> {
-  const outcome = await work.then(
-    () => 'no error',
-    error => error
-  )
-  expect(outcome).toBeInstanceOf(IngestError)
-  return outcome
 }
 
 /** Codes and lines of the rejected rows of the only entry. */

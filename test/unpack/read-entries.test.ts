@@ -9,9 +9,10 @@ import { describe, expect, test } from 'vitest'
 import { AbortError, SourceError, UnpackError } from '../../src/errors.ts'
 import { makeZip, type ZipOptions } from '../../src/testing/index.ts'
 import { readEntries } from '../../src/unpack/read-entries.ts'
+import { failureOf } from '../support/failure.ts'
 import { requireReal } from '../support/real.ts'
 import { scratchFolder } from '../support/scratch.ts'
-import { chunked, contents, cuts, failureOf, type Handmade, handmadeZip, textOf, unpack } from './support.ts'
+import { chunked, contents, cuts, type Handmade, handmadeZip, textOf, unpack } from './support.ts'
 
 const hello = Buffer.from('hello '.repeat(20))
 const members = [

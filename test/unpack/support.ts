@@ -1,6 +1,4 @@
 import { crc32, deflateRawSync } from 'node:zlib'
-import { expect } from 'vitest'
-import { IngestError } from '../../src/errors.ts'
 import { type ReadEntriesOptions, readEntries } from '../../src/unpack/read-entries.ts'
 
 /** One entry, read to its end. */
@@ -37,16 +35,6 @@ export async function* chunked(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 ): AsyncGenerator<Uint8Array, void> {
   yield* chunks
-}
-
-/** The error that unpacking must end with. */
-export async function failureOf(work: Promise<unknown>): Promise<IngestError> {
-  const outcome = await work.then(
-    () => 'no error',
-    error => error
-  )
-  expect(outcome).toBeInstanceOf(IngestError)
-  return outcome
 }
 
 /** Names and contents alone. */
