@@ -9,9 +9,10 @@ import { DuckDbSink } from '../sink/duckdb.ts'
 import { SftpSource } from '../source/sftp-source.ts'
 import { type Check, compareFiles, compareStore, readAverageDay } from './demo-checks.ts'
 import type { DemoOffer, DemoRun } from './demo-smt.ts'
-import { number, printError, receiptLines, say } from './print.ts'
+import { number, outliveReader, printError, receiptLines, say } from './print.ts'
 import type { ExitCode } from './surroundings.ts'
 
+outliveReader()
 process.once('message', (run: DemoRun) => {
   demonstrate(run).then(
     exitCode => {

@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { AbortError } from '../errors.ts'
+import { AbortError, ConfigError } from '../errors.ts'
 import { type DemoRun, startDemoSmt } from './demo-smt.ts'
 import { number, say } from './print.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
@@ -14,15 +14,20 @@ export interface DemoFlags {
   readonly directory: string
 }
 
+/** What a demonstration writes, and the next one takes away. */
+const own = ['smt.duckdb', 'smt.duckdb.wal', 'smt.duckdb.tmp', 'remote', 'server']
+
 /**
  * The whole promise on one machine. This process plays SMT: it makes encrypted files and serves them. A second one
  * plays the user: it takes them into DuckDB and compares the store with what was planted.
  */
 export async function demo({ meters, days, directory }: DemoFlags, { signal }: Surroundings): Promise<ExitCode> {
   const home = resolve(directory)
-  for (const name of ['smt.duckdb', 'smt.duckdb.wal', 'remote', 'server']) {
-    await rm(join(home, name), { recursive: true, force: true })
+  const strange = (await readdir(home).catch(() => [])).find(name => !name.startsWith('.') && !own.includes(name))
+  if (strange !== undefined) {
+    throw new ConfigError('CONFIG_INVALID', `--directory must be empty or an earlier demo’s, it holds ${strange}`)
   }
+  for (const name of own) await rm(join(home, name), { recursive: true, force: true })
   await mkdir(home, { recursive: true })
   say(`Making the files of ${number(meters)} meters for ${days} days around each clock change of 2025 …`)
   const smt = await startDemoSmt({ directory: home, meters, days })

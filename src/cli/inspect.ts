@@ -22,6 +22,8 @@ export interface InspectFlags extends KeyFlags {
 /** Shows what is inside files; stores nothing. A file that fails leaves the others alone. */
 export async function inspect(files: readonly string[], flags: InspectFlags, around: Surroundings): Promise<ExitCode> {
   const decryptor = buildDecryptor(flags, around.env)
+  // Showing is all there is to do; without a reader nothing is left of it.
+  process.stdout.once('error', () => process.exit(0))
   let exitCode: ExitCode = 0
   try {
     for (const path of files) {

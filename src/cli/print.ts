@@ -1,6 +1,13 @@
 import { IngestError, maskEsiids } from '../errors.ts'
 import type { Receipt } from '../ledger/receipt.ts'
 
+/** A reader that has seen enough (`| head`) is no error: the work goes on without it. */
+export function outliveReader(): void {
+  process.stdout.on('error', error => {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+  })
+}
+
 /** Prints one line for people. A file's name may hold an ESIID too. */
 export function say(line = ''): void {
   process.stdout.write(`${maskEsiids(line)}\n`)

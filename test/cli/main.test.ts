@@ -114,7 +114,7 @@ const wrongUses: readonly WrongUse[] = [
   { what: 'no days at all', args: ['demo', '--days', '0'], names: ['--days', 'whole number'] }
 ]
 
-describe.concurrent('wrong use', () => {
+describe.concurrent('wrong use', { timeout: 60_000 }, () => {
   test.for(wrongUses.map(use => [use.what, use] as const))(
     '%s: exit code 2, the option is named, nothing is done',
     async ([, { args, names, hides, env = {} }], { expect }) => {
@@ -130,12 +130,12 @@ describe.concurrent('wrong use', () => {
   )
 })
 
-describe.concurrent('smt-ingest', () => {
+describe.concurrent('smt-ingest', { timeout: 60_000 }, () => {
   test('tells its version', async ({ expect }) => {
     expect(await smtIngest(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
-  test.for([
+  test.for<[args: string[], words: string[]]>([
     [['--help'], ['demo', 'pull', 'inspect']],
     [
       ['pull', '--help'],

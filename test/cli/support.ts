@@ -50,7 +50,7 @@ export interface Surroundings {
 }
 
 /** Far above what any call takes; a process that does not end by itself is killed, and its code is null. */
-const limitMs = 25_000
+const limitMs = 50_000
 
 /** Runs the command to its end. */
 export function smtIngest(args: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
