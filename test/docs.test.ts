@@ -402,7 +402,7 @@ describe('what a user does', () => {
       expect([exitCode, stderr]).toEqual([0, ''])
       const outcome = outcomes.find(([sign]) => sign.test(command))
       if (outcome) expect(sorted(await outcome[1](folder, stdout))).toEqual(outcome[2])
-      else expect(stdout).toContain(`${solar.totals.rows.accepted} intervals of 1 meters on 3 days`)
+      else expect(stdout).toContain(`${solar.totals.rows.accepted} intervals of 1 meter on 3 days`)
     })
   })
 })

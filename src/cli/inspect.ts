@@ -9,7 +9,7 @@ import { intervalJson } from '../interval-json.ts'
 import { type EntryAccount, FileAccount } from '../parse/file-account.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
 import { LocalDays } from './local-days.ts'
-import { errorJson, number, printError, say, sayJson } from './print.ts'
+import { errorJson, many, number, printError, say, sayJson } from './print.ts'
 import { buildDecryptor, type KeyFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
@@ -145,7 +145,7 @@ function print(path: string, found: Found): void {
   const { quality } = account
   const share = accepted === 0 ? 0 : (100 * quality.estimated) / accepted
   const order = [...days].sort()
-  say(`  ${number(accepted)} intervals of ${number(meters.size)} meters on ${number(days.size)} days`)
+  say(`  ${many(accepted, 'interval')} of ${many(meters.size, 'meter')} on ${many(days.size, 'day')}`)
   if (order.length > 0) say(`  from ${order[0]} to ${order.at(-1)}, ${share.toFixed(1)} % estimated`)
   say(`  consumption ${number(quality.kwh.consumption)} kWh`)
   say(`  surplus generation ${number(quality.kwh.surplusGeneration)} kWh`)

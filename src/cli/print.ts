@@ -58,7 +58,7 @@ export function receiptLines(receipt: Receipt): string[] {
   switch (state) {
     case 'committed': {
       const counts = rows && [
-        `${number(rows.accepted)} intervals`,
+        many(rows.accepted, 'interval'),
         rows.replaced > 0 && `${number(rows.replaced)} replaced an older version`,
         rows.superseded > 0 && `${number(rows.superseded)} older than what is stored`,
         rows.conflicts > 0 && `${number(rows.conflicts)} conflicts`,
@@ -68,6 +68,7 @@ export function receiptLines(receipt: Receipt): string[] {
       const rejects = receipt.entries.flatMap(entry =>
         entry.rejects.slice(0, 5).map(({ line, code }) => `    ${entry.name} line ${line}: ${code}`)
       )
+      if (rows?.read === 0) return [`○ ${path}  no intervals: ${unhandled(receipt)}`]
       return [`✓ ${path}  ${(counts || []).filter(Boolean).join(', ')}`, ...rejects]
     }
     case 'duplicate':
@@ -85,6 +86,17 @@ export function isFailure({ known, state, rows, reason }: Receipt): boolean {
   if (known) return false
   const growing = reason?.code === 'CHANGING'
   return state === 'quarantined' || (state === 'seen' && !growing) || (rows?.rejected ?? 0) > 0
+}
+
+/** What a file holds that nobody here reads, by name. */
+function unhandled({ entries }: Receipt): string {
+  const names = entries.map(({ name, header }) => (header ? `${name} (header ${header})` : name))
+  return `${names.join(', ')} is not an interval report`
+}
+
+/** 1 as `1 meter`, 1234 as `1,234 meters`. */
+export function many(value: number, what: string): string {
+  return `${number(value)} ${what}${value === 1 ? '' : 's'}`
 }
 
 /** 1234567 as 1,234,567. */

@@ -2,7 +2,7 @@ import { ConfigError, findIngestError, IngestError } from '../errors.ts'
 import { ingest } from '../ingest.ts'
 import type { Receipt } from '../ledger/receipt.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
-import { errorJson, isFailure, number, printError, receiptLines, say, sayJson } from './print.ts'
+import { errorJson, isFailure, many, number, printError, receiptLines, say, sayJson } from './print.ts'
 import { buildDecryptor, buildSink, buildSources, type KeyFlags, type SourceFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
@@ -85,6 +85,6 @@ class Tally {
     const parts = [...this.#files].map(([state, count]) => `${number(count)} ${state}`)
     const known = this.#known > 0 ? [`${number(this.#known)} known already`] : []
     const what = [...parts, ...known].join(', ') || 'no files'
-    say(`${what}; ${number(this.#intervals)} intervals taken`)
+    say(`${what}; ${many(this.#intervals, 'interval')} taken`)
   }
 }

@@ -86,13 +86,17 @@ class NdjsonTransaction implements SinkTransaction {
   async commit(account: FileAccount, { evidence }: Closing): Promise<RowsStored> {
     const { sha256 } = payloadOf(evidence.fetched, evidence.opened)
     const entry = account.entries.find(({ outcome }) => outcome === 'used')
+    if (entry === undefined) {
+      await this.rollback()
+      return { inserted: 0, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }
+    }
     const ending = `.${sha256.slice(0, 16)}.ndjson`
     await guarded(this.#directory, async () => {
       await this.#file.sync()
       await this.#file.close()
       // A run that died before the ledger's entry left the same content, perhaps under the name of another entry.
       const left = (await readdir(this.#directory)).find(name => name.endsWith(ending))
-      const final = left ?? `${safeName(entry?.name ?? 'empty')}${ending}`
+      const final = left ?? `${safeName(entry.name)}${ending}`
       await rename(this.#staging, join(this.#directory, final))
       await syncDirectory(this.#directory)
     })

@@ -121,7 +121,7 @@ describe.concurrent('inspect', { timeout: 60_000 }, () => {
     fill(folder, { 'a.csv': csvOf(1), 'b.csv': '<!doctype html>', 'c.csv': csvOf(2) })
     const { code, stdout, stderr } = await smtIngest(['inspect', 'a.csv', 'b.csv', 'c.csv'], { cwd: folder })
     expect(code).toBe(1)
-    expect(stdout.match(/96 intervals of 1 meters on 1 days/g)).toHaveLength(2)
+    expect(stdout.match(/96 intervals of 1 meter on 1 day/g)).toHaveLength(2)
     expect(stderr).toBe(`✗ the file is a web page: b.csv\n  PARSE_HTML  ${adviceFor('PARSE_HTML')}\n`)
   })
 

@@ -76,6 +76,15 @@ describe.concurrent('pull', { timeout: 60_000 }, () => {
     expect(await storedMeters(store)).toEqual({ 1: 96, 2: 96, 3: 96 })
   })
 
+  test('says of a report of another kind that it holds no intervals, and writes nothing for it', async ({ expect }) => {
+    const folder = newFolder()
+    fill(folder, { 'in/DailyMeterUsage.CSV': 'ESIID,READ_DATE\n' })
+    const outcome = await smtIngest(['pull', '--from', 'in', '--to', 'ndjson:out'], { cwd: folder })
+    expect(outcome).toMatchObject({ code: 0, stderr: '' })
+    expect(outcome.stdout).toMatch(/^○ .*DailyMeterUsage\.CSV {2}no intervals: .*header ESIID,READ_DATE\) is not an/m)
+    expect(readdirSync(join(folder, 'out')).filter(name => !name.startsWith('.ledger'))).toEqual([])
+  })
+
   test('takes a server into NDJSON; the second run writes nothing', async ({ expect }) => {
     const folder = newFolder()
     const server = await serve({ files: served({ '/in/a.asc': await seal(1), '/in/deep/b.csv': csvOf(2) }) })
