@@ -17,7 +17,7 @@ const catalogue = {
   CONFIG_INVALID: run(false, 'Correct the option that the message names.'),
   CONFIG_MISSING_PEER: run(false, 'Install the package that the message names beside @intelliwatt/smt-ingest.'),
   ABORTED: run(true, 'Run again; whatever was not committed starts afresh.'),
-  UNEXPECTED: run(true, 'This is a fault of the program; report it with its cause.'),
+  UNEXPECTED: file(true, 'This is a fault of the program; report it with its cause.'),
 
   SFTP_CONNECT: run(true, 'Check host and port, and whether the server admits the address of this machine.'),
   SFTP_HOST_KEY_UNKNOWN: run(
@@ -90,6 +90,10 @@ const catalogue = {
   ZIP_UNSUPPORTED: file(false, 'A member is packed in a way that cannot be read as a stream; ask for deflate.'),
 
   PARSE_EMPTY: file(false, 'The file has no bytes at all; ask for it to be delivered again.'),
+  PARSE_UNOPENED: file(
+    false,
+    'Open the file before it is parsed: give the OpenPGP key, or unpack it; then run again with the quarantined files retried.'
+  ),
   PARSE_NO_ROWS: file(false, 'There is a header and no row below it; ask whether the report was meant to be empty.'),
   PARSE_HTML: file(false, 'This is a web page, most likely an error page saved as a report; fetch the report again.'),
   PARSE_SPREADSHEET: file(false, 'This is an Excel workbook; save it as CSV, or take the file as SMT sent it.'),

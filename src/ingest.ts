@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
-import { AbortError, findIngestError } from './errors.ts'
-import type { Receipt } from './ledger/receipt.ts'
+import { AbortError, findIngestError, IngestError } from './errors.ts'
+import { failed, type Receipt } from './ledger/receipt.ts'
 import type { Sink } from './sink/sink.ts'
 import type { IngestFile, PassedOver, Source } from './source/source.ts'
 
@@ -54,6 +54,7 @@ async function ingestFile(
   { decryptor, parser, sink, signal, retryQuarantined }: IngestOptions
 ): Promise<{ receipt: Receipt | undefined; error?: unknown }> {
   if (signal?.aborted) return { receipt: undefined, error: new AbortError({ file: file.path }) }
+  const startedAt = Date.now()
   const target = sink.stream(file, { retryQuarantined })
   try {
     if (!(await target.wanted())) {
@@ -68,8 +69,10 @@ async function ingestFile(
     target.destroy(error as Error)
     await finished(target).catch(() => {})
     if (signal?.aborted) return { receipt: target.receipt, error: new AbortError({ file: file.path, cause: error }) }
-    const cause = findIngestError(error)
-    const endsRun = cause === undefined || cause.stopsRun
-    return { receipt: target.receipt, ...(endsRun && { error: cause ?? error }) }
+    const cause = findIngestError(error) ?? error
+    // Without a claim the ledger says nothing of this run; the receipt does.
+    const receipt = target.receipt ?? failed(file, startedAt, 'seen', cause)
+    const endsRun = cause instanceof IngestError && cause.stopsRun
+    return { receipt, ...(endsRun && { error: cause }) }
   }
 }

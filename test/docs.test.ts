@@ -171,6 +171,12 @@ describe('docs/time.md', () => {
       }
     ],
     [
+      '`01:15,01:30`, `01:15,01:30`, …',
+      'the same: rows sorted by their labels look so, and a guess would move a reading by an hour',
+      rowsOn(autumn, ['01:00,01:15', '01:15,01:30', '01:15,01:30', '01:30,01:45']),
+      { instants: ['06:00', '06:15'], rejects: ['ROW_AMBIGUOUS_HOUR', 'ROW_AMBIGUOUS_HOUR'] }
+    ],
+    [
       'the whole day once more after its end',
       'read again from its start',
       rowsOn(autumn, [...wholeDay, ...wholeDay]),

@@ -1,10 +1,11 @@
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { IntervalBatch } from '../batch.ts'
 import type { AscDecryptor } from '../decrypt/asc-decryptor.ts'
-import { ConfigError, findIngestError, SourceError } from '../errors.ts'
+import { AbortError, ConfigError, findIngestError, SourceError } from '../errors.ts'
 import { intervalJson } from '../interval-json.ts'
 import { type EntryAccount, FileAccount } from '../parse/file-account.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
@@ -34,7 +35,7 @@ export async function inspect(files: readonly string[], flags: InspectFlags, aro
         else print(path, found)
         if (found.account.rows.rejected > 0) exitCode = 1
       } catch (error) {
-        const cause = findIngestError(error) ?? error
+        const cause = around.signal.aborted ? new AbortError({ file: path }) : (findIngestError(error) ?? error)
         if (cause instanceof ConfigError) throw cause
         exitCode = 1
         if (flags.json) sayJson({ file: path, ok: false, error: errorJson(cause) })
@@ -113,7 +114,7 @@ async function printIntervals(path: string, decryptor: AscDecryptor, signal: Abo
   const second = await read(path, decryptor, signal, async batch => {
     let text = ''
     for (const interval of batch) text += `${intervalJson(interval)}\n`
-    if (!process.stdout.write(text)) await new Promise(resolve => process.stdout.once('drain', resolve))
+    if (!process.stdout.write(text)) await once(process.stdout, 'drain', { signal })
   })
   if (JSON.stringify(second.account) !== JSON.stringify(first.account)) {
     throw new SourceError('TRANSFER_CHANGED', 'the file changed between the two passes', { file: path })

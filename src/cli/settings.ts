@@ -52,7 +52,10 @@ export async function buildSink(to: string | undefined, env: Env): Promise<Sink>
   const [, kind, place] = /^(duckdb|ndjson):(.+)$/.exec(store) ?? []
   if (kind === 'duckdb') return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: place! })
   if (kind === 'ndjson') return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: place! })
-  throw new ConfigError('CONFIG_INVALID', `--to is duckdb:FILE or ndjson:DIR, got ${store}`)
+  throw new ConfigError(
+    'CONFIG_INVALID',
+    `--to is duckdb:FILE or ndjson:DIR, got ${/^[a-z]+:/i.exec(store)?.[0] ?? 'neither'}`
+  )
 }
 
 function buildSource(from: string, flags: SourceFlags, env: Env): Source {
@@ -75,6 +78,9 @@ function parseUrl(from: string): URL {
   const url = new URL(from)
   if (url.protocol !== 'sftp:') {
     throw new ConfigError('CONFIG_INVALID', `--from is a folder or an sftp:// URL, got ${url.protocol}//`)
+  }
+  if (url.search !== '' || url.hash !== '') {
+    throw new ConfigError('CONFIG_INVALID', 'a ? or # in the path of --from is written %3F or %23')
   }
   // A command line is seen by every user of the machine.
   if (url.password !== '') throw new ConfigError('CONFIG_INVALID', 'no password in --from: use --password-file')

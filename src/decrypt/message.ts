@@ -8,6 +8,8 @@ import { canUnseal, SealedData } from './sealed-data.ts'
 
 /** Room for the session keys of thousands of recipients. */
 const maxSessionKeyBytes = 1_048_576
+/** Packets before the data: one for each recipient. */
+const maxPackets = 4096
 /** 4 MiB, the largest chunk that RFC 9580 §5.13.2 allows; GnuPG writes this one. */
 const maxAeadChunk = 16
 /** What may be held of a message that cannot be opened as it flows. */
@@ -29,8 +31,10 @@ export interface SealedMessage {
 export async function readSealed(bytes: AsyncIterable<Uint8Array>, place: ErrorPlace): Promise<SealedMessage> {
   const reader = new PacketReader(bytes, place)
   const head = reader.keep()
-  let sessionKeys = Buffer.alloc(0)
-  for (;;) {
+  // How many of the kept pieces belong to the packets before the data.
+  let pieces = 0
+  let length = 0
+  for (let packets = 0; packets < maxPackets; packets++) {
     const packet = await reader.next()
     switch (packet?.tag) {
       case 1: // session key for a public key
@@ -38,9 +42,10 @@ export async function readSealed(bytes: AsyncIterable<Uint8Array>, place: ErrorP
       case 10: // marker
       case 21: // padding
         for await (const part of packet.body) {
-          if (sessionKeys.length + part.length > maxSessionKeyBytes) throw damaged(place)
+          length += part.length
+          if (length > maxSessionKeyBytes) throw damaged(place)
         }
-        sessionKeys = Buffer.concat(head)
+        pieces = head.length
         break
       case 18: // encrypted data with integrity protection
       case 20: {
@@ -52,7 +57,7 @@ export async function readSealed(bytes: AsyncIterable<Uint8Array>, place: ErrorP
           throw new DecryptError('DECRYPT_UNSUPPORTED', 'the message is in chunks of more than 4 MiB', place)
         }
         return {
-          sessionKeys,
+          sessionKeys: Buffer.concat(head.slice(0, pieces)),
           protection,
           async *data() {
             reader.forget()
@@ -74,6 +79,7 @@ export async function readSealed(bytes: AsyncIterable<Uint8Array>, place: ErrorP
         throw damaged(place)
     }
   }
+  throw damaged(place)
 }
 
 /** Opens a message's session key, by those private keys that it was made for. */

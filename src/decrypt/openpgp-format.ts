@@ -20,6 +20,8 @@ const maxLead = 65_536
 /** Longer than any first line of armor: `-----BEGIN PGP MESSAGE, PART 12/34-----` has 39 bytes. */
 const maxBeginLine = 64
 /** Holds the header of one packet and every byte of its body that is looked at. */
+/** Markers and signatures that may stand before what matters. */
+const maxLeadPackets = 16
 const packetSample = 128
 /** No key, signature or session key comes near this; RSA-16384 needs about 2 KiB. */
 const maxSmallPacket = 32_768
@@ -36,16 +38,21 @@ export function sniffOpenPgp(bytes: Uint8Array, ended: boolean): OpenPgpKind | u
 }
 
 /** Judges packets without armor: like {@link sniffOpenPgp}, for bytes that no armor surrounds. */
-export function sniffPackets(bytes: Uint8Array, ended: boolean, from = 0): OpenPgpKind | undefined {
-  if (!ended && bytes.length < from + packetSample) return undefined
-  const packet = packetAt(bytes, from)
-  if (packet === undefined) return 'none'
-  const kind = kindOf(packet)
-  if (kind !== 'marker' && kind !== 'signature') return kind
-  // A marker is to be skipped; a signature alone is detached, one before a message (PGP 2 wrote them so) is not.
-  const next = sniffPackets(bytes, ended, packet.end)
-  if (kind === 'marker' || next === undefined) return next
-  return next === 'unencrypted-message' ? next : 'signature'
+export function sniffPackets(bytes: Uint8Array, ended: boolean): OpenPgpKind | undefined {
+  let signed = false
+  let from = 0
+  for (let n = 0; n < maxLeadPackets; n++) {
+    if (!ended && bytes.length < from + packetSample) return undefined
+    const packet = packetAt(bytes, from)
+    if (packet === undefined) return signed ? 'signature' : 'none'
+    const kind = kindOf(packet)
+    // A marker is to be skipped; a signature alone is detached, one before a message (PGP 2 wrote them so) is not.
+    if (kind === 'signature') signed = true
+    else if (kind !== 'marker') return signed && kind !== 'unencrypted-message' ? 'signature' : kind
+    from = packet.end
+  }
+  // OpenPGP without doubt, and no message that anybody means well with: refused when it is opened.
+  return 'encrypted-message'
 }
 
 function sniffArmor(bytes: Uint8Array, ended: boolean): OpenPgpKind | undefined {

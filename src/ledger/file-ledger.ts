@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { SinkError } from '../errors.ts'
 import type { LedgerRecord } from './ledger.ts'
@@ -23,7 +23,9 @@ export class FileLedger extends MemoryLedger {
   readonly #path: string
   #journal: FileHandle | undefined
   #lock: FileHandle | undefined
-  #writing: Promise<void> = Promise.resolve()
+  /** Bytes of the journal that count. */
+  #size = 0
+  #torn: boolean | undefined = false
 
   private constructor(path: string) {
     super()
@@ -44,7 +46,7 @@ export class FileLedger extends MemoryLedger {
   }
 
   override async close(): Promise<void> {
-    await this.#writing.catch(() => {})
+    await super.close()
     await this.#journal?.close()
     this.#journal = undefined
     if (this.#lock) {
@@ -56,18 +58,25 @@ export class FileLedger extends MemoryLedger {
     }
   }
 
+  /** On the disk first: what the disk refused, nobody may remember. */
   protected override async keep(fingerprint: string, record: LedgerRecord): Promise<void> {
-    // One after another: two claims of one file must not both see the state before.
-    this.remember(fingerprint, record)
-    this.#writing = this.#writing.then(async () => {
-      await this.#journal!.appendFile(`${JSON.stringify([fingerprint, record])}\n`)
-      await this.#journal!.datasync()
-    })
+    const line = Buffer.from(`${JSON.stringify([fingerprint, record])}\n`)
+    const journal = this.#journal
     try {
-      await this.#writing
+      if (journal === undefined || this.#torn)
+        throw new Error('the journal ends in a line that could not be taken back')
+      await journal.appendFile(line)
+      await journal.datasync()
     } catch (cause) {
+      // Half a line may stand there; the next one must not be written behind it.
+      this.#torn = await journal?.truncate(this.#size).then(
+        () => false,
+        () => true
+      )
       throw new SinkError('STORE_WRITE', 'the ledger cannot be written', { file: this.#path, cause })
     }
+    this.#size += line.length
+    this.remember(fingerprint, record)
   }
 
   async #load(): Promise<void> {
@@ -85,6 +94,7 @@ export class FileLedger extends MemoryLedger {
     }
     if (torn || lines.length > COMPACT_ABOVE * this.records().size) await this.#compact()
     this.#journal = await open(this.#path, 'a')
+    this.#size = (await this.#journal.stat()).size
   }
 
   /** Rewrites the journal with one line for each file: beside it, made durable, then put in its place. */
@@ -118,7 +128,7 @@ export class FileLedger extends MemoryLedger {
           return
         }
         if (await isHeld(path)) break
-        await rm(path, { force: true })
+        if (!(await takeAway(path))) break
       }
     } catch (cause) {
       throw new SinkError('STORE_OPEN', 'the ledger cannot be locked', { file: this.#path, cause })
@@ -151,6 +161,28 @@ function parseLine(line: string, path: string): [string, LedgerRecord] {
 
 function undefinedIfThere(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'EEXIST') throw error
+}
+
+/**
+ * Takes a dead process's lock away; false where another is about to. Only one can make the folder, and what it guards is
+ * looked at again inside: the lock may be a living one's by now.
+ */
+async function takeAway(lock: string): Promise<boolean> {
+  const guard = `${lock}.takeover`
+  try {
+    await mkdir(guard)
+  } catch {
+    const { mtimeMs } = await stat(guard).catch(() => ({ mtimeMs: Date.now() }))
+    if (Date.now() - mtimeMs > NAMELESS_MS) await rmdir(guard).catch(() => {})
+    return false
+  }
+  try {
+    if (await isHeld(lock)) return false
+    await rm(lock, { force: true })
+    return true
+  } finally {
+    await rmdir(guard).catch(() => {})
+  }
 }
 
 /** Whether the process that a lock names is there. Its own number in a lock it does not hold is a dead one's. */

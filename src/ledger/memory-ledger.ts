@@ -19,8 +19,13 @@ import { known, type LedgerFile, labelOf, type Receipt } from './receipt.ts'
 export class MemoryLedger implements Ledger {
   readonly #records = new Map<string, LedgerRecord>()
   readonly #payloads = new Map<string, LedgerFile>()
+  #turn: Promise<unknown> = Promise.resolve()
 
-  async claim(file: LedgerFile, options?: ClaimOptions): Promise<ClaimAnswer> {
+  claim(file: LedgerFile, options?: ClaimOptions): Promise<ClaimAnswer> {
+    return this.#oneAtATime(() => this.#claim(file, options))
+  }
+
+  async #claim(file: LedgerFile, options: ClaimOptions | undefined): Promise<ClaimAnswer> {
     const fingerprint = fingerprintOf(file)
     const record = this.#records.get(fingerprint)
     switch (mayClaim(record, options)) {
@@ -40,7 +45,11 @@ export class MemoryLedger implements Ledger {
     return this.#payloads.get(sha256)
   }
 
-  async settle(claim: Claim, receipt: Receipt): Promise<void> {
+  settle(claim: Claim, receipt: Receipt): Promise<void> {
+    return this.#oneAtATime(() => this.#settle(claim, receipt))
+  }
+
+  async #settle(claim: Claim, receipt: Receipt): Promise<void> {
     const record = this.#records.get(claim.fingerprint)
     if (record?.state !== 'claimed' || record.epoch !== claim.epoch) {
       throw new SinkError('STORE_FENCED', 'another worker took the file over', { file: receipt.path })
@@ -48,7 +57,11 @@ export class MemoryLedger implements Ledger {
     await this.keep(claim.fingerprint, { ...record, state: receipt.state, receipt })
   }
 
-  async passOver(file: PassedOver, receipt: Receipt): Promise<{ known: boolean }> {
+  passOver(file: PassedOver, receipt: Receipt): Promise<{ known: boolean }> {
+    return this.#oneAtATime(() => this.#passOver(file, receipt))
+  }
+
+  async #passOver(file: PassedOver, receipt: Receipt): Promise<{ known: boolean }> {
     const fingerprint = fingerprintOf(file)
     const record = this.#records.get(fingerprint)
     if (record) return { known: true }
@@ -56,7 +69,16 @@ export class MemoryLedger implements Ledger {
     return { known: false }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await this.#turn
+  }
+
+  /** Two claims of one file must not both see the state before. */
+  #oneAtATime<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work)
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
 
   /** Takes a record as the newest of its file. */
   protected async keep(fingerprint: string, record: LedgerRecord): Promise<void> {

@@ -30,6 +30,8 @@ const days = new Map<number, CentralDay | undefined>()
 
 /** The day, or undefined when the calendar has no such date between 1970 and 2199. */
 export function centralDay(year: number, month: number, day: number): CentralDay | undefined {
+  // Beyond these the key below would be another day's.
+  if (month < 1 || month > 12 || day < 1 || day > 31) return undefined
   const key = (year * 16 + month) * 32 + day
   let found = days.get(key)
   if (found === undefined && !days.has(key)) {

@@ -1,6 +1,7 @@
 import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
 import { type BoundLayout, bindLayout, type HeaderProblem, showHeader } from './layouts.ts'
+import { unopened } from './unopened.ts'
 
 const [LF, CR] = [10, 13]
 
@@ -76,6 +77,8 @@ export function classify(bytes: Uint8Array, head: EntryHead, place: EntryPlace):
   } else if (matters && isHtml(head.line)) {
     fail('PARSE_HTML', 'the file is a web page')
   }
+  const container = place.packed ? undefined : unopened(bytes)
+  if (container) fail('PARSE_UNOPENED', `the file is ${container} that nobody has opened`)
   const cells = splitCells(head.line) ?? [head.line]
   const bound = bindLayout(cells)
   if ('layout' in bound) return { kind: 'intervals', layout: bound, head }

@@ -8,7 +8,7 @@ import { type ReadRow, RowReader } from './row-reader.ts'
 
 /** The longest line that can still be a row: a hundred times a real one. */
 const LONGEST_LINE = 8192
-const [LF, COMMA, QUOTE] = [10, 44, 34]
+const [LF, CR, COMMA, QUOTE] = [10, 13, 44, 34]
 
 /** Where and how an entry's rows begin. */
 export interface ScannerStart {
@@ -97,7 +97,7 @@ export class IntervalScanner {
   /** Takes the last row if it had no line end; gives the last batch. */
   end(): readonly IntervalBatch[] {
     if (this.#cut) {
-      this.#slowRow(this.#cut, 0, this.#cut.length)
+      this.#slowLine(this.#cut, 0, this.#cut.length)
       this.#cut = undefined
     }
     this.#flush()
@@ -142,16 +142,29 @@ export class IntervalScanner {
       }
       const end = bytes.indexOf(this.#start.lineEnd, at)
       if (end < 0) break
-      this.#slowRow(bytes, at, end)
+      this.#slowLine(bytes, at, end)
       at = end + 1
     }
     this.#offset += at
     return at
   }
 
-  /** One row, the complete way. `end` is the position of its line end. */
-  #slowRow(bytes: Uint8Array, from: number, end: number): void {
+  /**
+   * A line, the complete way; `end` is the position of its end. Where files with other line ends were joined, the other
+   * one stands inside it, and it is several rows.
+   */
+  #slowLine(bytes: Uint8Array, from: number, end: number): void {
     if (end - from > LONGEST_LINE) this.#tooLong()
+    const other = this.#start.lineEnd === LF ? CR : LF
+    let at = from
+    for (let cut = bytes.indexOf(other, at); cut >= 0 && cut < end - 1; cut = bytes.indexOf(other, at)) {
+      if (cut > at) this.#slowRow(bytes, at, cut)
+      at = cut + 1
+    }
+    this.#slowRow(bytes, at, end)
+  }
+
+  #slowRow(bytes: Uint8Array, from: number, end: number): void {
     this.#tally.line++
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const outcome = this.#reader.read(text.toString('latin1', from, end))

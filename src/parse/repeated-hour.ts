@@ -41,6 +41,9 @@ export class RepeatedHour {
     }
     const marker = startMinute === CHANGE && endMinute === CHANGE - 45
     if (previous > CHANGE || (group.pass === 'second' && (marker || endMinute <= previous))) group.disordered = true
+    // Equal neighbours come of rows sorted by their labels: the next one would be taken for the wrong pass. Only at
+    // 02:00 do the two passes meet so in order, where all but the last row of the second is lost.
+    if (endMinute === previous && previous < CHANGE) group.disordered = true
     if (group.disordered) return undefined
     if (marker || endMinute <= previous) this.#beginSecond(group)
     else if (group.pass === 'first') this.#assume(group)

@@ -102,16 +102,15 @@ export const winnersSql = `
   ranked AS (
     SELECT n.esiid, r.*,
       count(*) OVER same_key - 1 AS rivals,
-      lead(struct_pack(revision := r.revision, estimated := r.estimated, units := r.units)) OVER best_first AS runner_up,
+      min(r.units) OVER same_version <> max(r.units) OVER same_version AS conflict,
       row_number() OVER best_first AS place
     FROM staged_rows r JOIN numbered n USING (meter)
     WINDOW same_key AS (PARTITION BY n.canon, r.direction, r.start),
+      same_version AS (PARTITION BY n.canon, r.direction, r.start, r.revision, r.estimated),
       best_first AS (PARTITION BY n.canon, r.direction, r.start
         ORDER BY r.revision DESC NULLS LAST, r.estimated, r.entry DESC, r.line DESC)
   )
-  SELECT ${storedColumns}, rivals,
-    rivals > 0 AND runner_up.revision IS NOT DISTINCT FROM revision AND runner_up.estimated = estimated
-      AND runner_up.units <> units AS conflict
+  SELECT ${storedColumns}, rivals, conflict
   FROM ranked WHERE place = 1`
 
 /** The winners whose key has a row already, and what becomes of it: I6, from either side. */
@@ -122,15 +121,16 @@ export const rivalsSql = `
       i.revision IS NOT DISTINCT FROM w.revision AND i.estimated = w.estimated AS same_version,
       i.kwh = w.kwh AS same_kwh,
       row(coalesce(w.revision, '-infinity'), NOT w.estimated, new_file.payload_sha256, w.entry, w.line)
-        > row(coalesce(i.revision, '-infinity'), NOT i.estimated, f.payload_sha256, e.ordinal, i.line) AS wins
+        > row(coalesce(i.revision, '-infinity'), NOT i.estimated, coalesce(f.payload_sha256, ''), coalesce(e.ordinal, -1),
+            i.line) AS wins
     FROM winners w
     JOIN files new_file ON new_file.file_id = $file
     JOIN (
       SELECT rowid, * FROM intervals WHERE start BETWEEN
         (SELECT min(start) FROM winners) AND (SELECT max(start) FROM winners)
     ) i ON i.esiid = w.esiid AND i.direction = w.direction AND i.start = w.start
-    JOIN entries e ON e.entry_id = i.entry_id
-    JOIN files f ON f.file_id = e.file_id
+    LEFT JOIN entries e ON e.entry_id = i.entry_id
+    LEFT JOIN files f ON f.file_id = e.file_id
   )
   SELECT esiid, direction, start, old, wins, same_version AND NOT same_kwh AND NOT within AS conflict,
     CASE WHEN same_version AND same_kwh THEN 'unchanged' WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome

@@ -34,8 +34,14 @@ const wrongUses: readonly WrongUse[] = [
   { what: 'no store', args: ['pull', ...from], names: ['--to', 'SMT_STORE'] },
   {
     what: 'a store of another kind',
-    args: ['pull', ...from, '--to', 'mysql:x'],
-    names: ['--to', 'mysql:x', 'duckdb:']
+    args: ['pull', ...from, '--to', 'mysql://smt:open-sesame@db/smt'],
+    names: ['--to', 'mysql:', 'duckdb:'],
+    hides: 'sesame'
+  },
+  {
+    what: 'a path that ends in a question',
+    args: ['pull', '--from', 'sftp://smt@host/in#box', ...to, ...identity],
+    names: ['--from', '%23']
   },
   { what: 'a store without a place', args: ['pull', ...from, '--to', 'duckdb:'], names: ['--to', 'duckdb:FILE'] },
   { what: 'FTP', args: ['pull', '--from', 'ftp://host/in', ...to], names: ['--from', 'sftp://', 'got ftp://'] },

@@ -27,6 +27,7 @@ const openPgp: [string, OpenPgpKind, Uint8Array | string][] = [
     'encrypted-message',
     Buffer.concat([Buffer.from('\u{ca}\u{3}PGP', 'latin1'), sealed])
   ],
+  ['thousands of markers', 'encrypted-message', Buffer.from('\u{ca}\u{3}PGP'.repeat(60_000), 'latin1')],
   ['a session key with an old header', 'encrypted-message', bytes(0x85, 1, 12, 3, 1, 2, 3, 4, 5, 6, 7, 8, 1, 7, 255)],
   ['a password’s session key', 'encrypted-message', bytes(0xc3, 13, 4, 9, 3, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0xf0)],
   ['encrypted data alone', 'encrypted-message', bytes(0xd2, 0xea, 1, 7, 7, 7, 7, 7, 7)],

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { FileLedger } from '../../src/ledger/file-ledger.ts'
 import { failed, passedOver } from '../../src/ledger/receipt.ts'
 import { scratchFolder } from '../support/scratch.ts'
@@ -197,4 +198,50 @@ describe('the lock', () => {
     await (await FileLedger.open(path)).close()
     expect(existsSync(`${path}.lock`)).toBe(false)
   })
+})
+
+describe('what the disk refuses', () => {
+  /** The next line cannot be made durable, as on a full disk. */
+  async function refuseOnce(): Promise<void> {
+    const handle = await open(newPath(), 'w')
+    const refusal = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    vi.spyOn(Object.getPrototypeOf(handle), 'datasync').mockRejectedValueOnce(refusal)
+    await handle.close()
+  }
+
+  test('is not remembered: the file can be claimed again', async () => {
+    const ledger = await FileLedger.open(newPath())
+    await refuseOnce()
+    await expect(ledger.claim(file('a'))).rejects.toMatchObject({ code: 'STORE_WRITE', retryable: true })
+    expect((await ledger.claim(file('a'))).claim).toMatchObject({ epoch: 1 })
+    await ledger.close()
+  })
+
+  test('is not taken for settled, in this process or the next', async () => {
+    const path = newPath()
+    const ledger = await FileLedger.open(path)
+    const { claim } = await ledger.claim(file('a'))
+    await refuseOnce()
+    await expect(ledger.settle(claim!, taken(file('a'), 'sha'))).rejects.toMatchObject({ code: 'STORE_WRITE' })
+    expect(await ledger.findPayload('sha')).toBeUndefined()
+    await ledger.settle(claim!, taken(file('a'), 'sha'))
+    await ledger.close()
+    expect(linesOf(path)).toHaveLength(2)
+    const next = await FileLedger.open(path)
+    expect((await next.claim(file('a'))).known?.state).toBe('duplicate')
+    await next.close()
+  })
+})
+
+test('a dead process’s lock goes to one of many that want it', async () => {
+  const { pid } = spawnSync(process.execPath, ['--version'])
+  for (let round = 0; round < 20; round++) {
+    const path = newPath()
+    writeFileSync(`${path}.lock`, String(pid))
+    const outcomes = await Promise.allSettled(Array.from({ length: 4 }, () => FileLedger.open(path)))
+    const winners = outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+    expect(winners).toHaveLength(1)
+    await winners[0]!.close()
+    expect(existsSync(`${path}.lock.takeover`)).toBe(false)
+  }
 })

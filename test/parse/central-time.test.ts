@@ -100,3 +100,19 @@ test.each([
 ])('on %s second %i of the clock is %s', (date, second, expected) => {
   expect(new Date(instantOf(dayOf(date), second)).toISOString()).toBe(expected)
 })
+
+test('does not take an impossible date for the day that it would be counted on to', () => {
+  const days = [
+    [2024, 17, 1, 2025, 1, 1],
+    [2025, 6, 33, 2025, 7, 1]
+  ] as const
+  for (const [year, month, day, otherYear, otherMonth, otherDay] of days) {
+    const real = centralDay(otherYear, otherMonth, otherDay)
+    expect(real).toBeDefined()
+    expect(centralDay(year, month, day)).toBeUndefined()
+    expect(centralDay(otherYear, otherMonth, otherDay)).toBe(real)
+  }
+  // And the other way round: asked for first, it must not hide the real one.
+  expect(centralDay(2025, 17, 2)).toBeUndefined()
+  expect(centralDay(2026, 1, 2)).toBeDefined()
+})

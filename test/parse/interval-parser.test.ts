@@ -2,6 +2,7 @@ import { getEventListeners, once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { inspect } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, DecryptError, ParseError } from '../../src/errors.ts'
 import { rowsAddUp } from '../../src/parse/file-account.ts'
@@ -263,14 +264,15 @@ describe('autumn', () => {
     ['the last row of the first pass', [...first.slice(0, 3), ...second], all.filter(at => at !== '06:45')],
     ['the whole first pass', second, all.slice(4)],
     ['the row 02:00,01:15', [...first, ...second.slice(1)], all.filter(at => at !== '07:00')],
-    [
-      'rows on both sides of the change',
-      [...first.slice(0, 2), ...second.slice(1)],
-      ['06:00', '06:15', ...all.slice(5)]
-    ],
     ['most of the second pass', [...first, second[3]!], [...all.slice(0, 4), '07:45']]
   ] as [string, [number, number][], string[]][])('reads the rest right when %s is lost', async (_, cells, expected) => {
     expect(utc(await read(csv(...hour(cells))))).toEqual(expected)
+  })
+
+  test('rejects what may be sorted by its labels: a row that ends as the one before does', async () => {
+    const reading = await read(csv(...hour([...first.slice(0, 2), ...second.slice(1)])))
+    expect(utc(reading)).toEqual(['06:00', '06:15'])
+    expect(rejectsOf(reading).map(([code]) => code)).toEqual(Array(3).fill('ROW_AMBIGUOUS_HOUR'))
   })
 
   test('reads a day that the file lists twice', async () => {
@@ -380,6 +382,18 @@ describe('the shape of the file', () => {
     const shadow = { name: '__MACOSX/._IntervalData.csv', bytes: Buffer.from('\0\u0005\u0016\u0007') }
     const { account } = await read(makeZip([{ name: 'IntervalData.csv', bytes: Buffer.from(csv(row())) }, shadow]))
     expect(account.entries.map(({ outcome }) => outcome)).toEqual(['used', 'unhandled'])
+  })
+
+  test.each([
+    ['LF rows behind CR rows', (a: string, b: string) => `${a.replaceAll('\n', '\r')}${b}`],
+    ['CR rows behind LF rows', (a: string, b: string) => `${a}${b.replaceAll('\n', '\r')}`],
+    ['CR LF rows behind CR rows', (a: string, b: string) => `${a.replaceAll('\n', '\r')}${b.replaceAll('\n', '\r\n')}`]
+  ])('reads files that were joined with other line ends: %s', async (_, join) => {
+    const rows = Array.from({ length: 8 }, (_, n) => row(quarter(n)))
+    const bytes = Buffer.from(join(csv(...rows.slice(0, 4)), `${rows.slice(4).join('\n')}\n`))
+    const { account, intervals } = await read(bytes)
+    expect(account.rows).toMatchObject({ read: 8, accepted: 8 })
+    for (const chunks of cuts(bytes)) expect((await read(chunks)).intervals).toEqual(intervals)
   })
 
   test('lets an unclosed quote cost its own row alone', async () => {
@@ -612,6 +626,20 @@ describe('a file that cannot be read, of a message that turns out to be altered'
 
   test('is not read on for ever to find that out', async () => {
     expect(await failureOf(read(altered(80 * 1024 * 1024)))).toMatchObject({ code: 'PARSE_MISSING_COLUMN' })
+  })
+})
+
+describe('what no stage before has opened', () => {
+  const zip = makeZip([{ name: 'a.csv', bytes: Buffer.from(csv(row())) }])
+  test.each([
+    ['an armored message', Buffer.from('-----BEGIN PGP MESSAGE-----\n\nabc\n')],
+    ['one below a line of text', Buffer.from('Your report:\n-----BEGIN PGP MESSAGE-----\n\nabc\n')],
+    ['a binary message', Buffer.from([0xc1, 0x0c, 3, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0xd2, 0x02, 1, 9])],
+    ['gzip', gzipSync(csv(row()))],
+    ['a ZIP with a byte before it', Buffer.concat([Buffer.from('x'), zip])],
+    ['a ZIP that is cut to three bytes', zip.subarray(0, 3)]
+  ])('is refused and not taken for a report of another kind: %s', async (_, bytes) => {
+    expect(await failureOf(read(bytes, { path: '/in/20250715.CSV.asc' }))).toMatchObject({ code: 'PARSE_UNOPENED' })
   })
 })
 

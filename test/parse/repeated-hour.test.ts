@@ -18,7 +18,13 @@ describe('the second pass begins', () => {
 
   test('at the first row that ends no later than the one before', () => {
     expect(passes([...hour, ...hour])).toEqual([...first, ...second])
-    expect(passes([75, 75, 90])).toEqual(['first', 'second', 'second'])
+    expect(passes([75, 90, 75, 90])).toEqual(['first', 'first', 'second', 'second'])
+    expect(passes([90, 105, 120, 120])).toEqual(['first', 'first', 'first', 'second'])
+  })
+
+  test('nowhere in rows that are sorted by their labels: equal neighbours tell so', () => {
+    expect(passes([75, 90, 90, 105, 105, 120, 120])).toEqual(['first', 'first', ...Array(5).fill(undefined)])
+    expect(passes([75, 'marker', 90, 90])).toEqual(['first', undefined, undefined, undefined])
   })
 
   test('at the marker although nothing of the first pass is there', () => {

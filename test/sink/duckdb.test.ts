@@ -124,6 +124,31 @@ describe('I6: of two readings of one interval', () => {
     expect((await visible(rows)).map(row => row.split(' ')[3])).toEqual(['0.30000', '0.50000'])
   })
 
+  test('in one file a conflict is counted wherever the other readings stand', async () => {
+    for (const texts of [
+      ['0.2', '0.1', '0.1'],
+      ['0.1', '0.2', '0.1'],
+      ['0.1', '0.1', '0.2']
+    ]) {
+      const { sink } = fresh()
+      const file = fileOf('x.csv', csv(texts.map(kwh => ({ ...key, kwh }))))
+      expect((await deliver(sink, file)).rows).toMatchObject({ inserted: 1, superseded: 2, conflicts: 1 })
+      await sink.close()
+    }
+  })
+
+  test('I2: one whose ledger row somebody took out is found all the same, and not doubled', async () => {
+    const folder = scratchFolder()
+    const first = open(folder)
+    await deliver(first.sink, fileOf('x.csv', csv([key])))
+    await first.sink.close()
+    for (const table of ['files', 'entries']) await query(join(folder, 'smt.duckdb'), `DELETE FROM ${table}`)
+    const second = open(folder)
+    expect((await deliver(second.sink, fileOf('x.csv', csv([key])))).rows).toMatchObject({ inserted: 0, unchanged: 1 })
+    await second.sink.close()
+    expect(await second.rows()).toHaveLength(1)
+  })
+
   test('in one file the later line wins when all else is equal, and the conflict is counted', async () => {
     const { sink, rows, path } = fresh()
     const text = csv([{ ...key, kwh: '0.9' }, { quarter: 5 }, { ...key, kwh: '0.1' }])

@@ -199,7 +199,8 @@ class Past {
       const before = rows[i - 1]?.end ?? 0
       if (!marker && end > before) continue
       const again = before === 1440 && end === 15
-      const second = end > 60 && end <= 120 && before <= 120 && pass === 0
+      const sorted = end === before && end < 120
+      const second = end > 60 && end <= 120 && before <= 120 && pass === 0 && !sorted
       if (!again && !second) return undefined
       pass = again ? 0 : 1
     }
