@@ -7,6 +7,8 @@ import { scratchFolder } from '../support/scratch.ts'
 
 let program: Program
 beforeAll(async () => {
+  // What is held is to be measured, not how long the collector lets short-lived buffers lie.
+  process.env.NODE_OPTIONS = '--max-semi-space-size=4'
   program = await compile(new URL('./child.ts', import.meta.url))
 })
 afterAll(() => program.remove())
@@ -26,7 +28,7 @@ function inboxOf(blocks: number): string {
   return inbox
 }
 
-/** The least memory that some runs over one report of about this many megabytes took at most. */
+/** The memory that a run over one report of about this many megabytes takes at most: the median of some. */
 async function measure(kind: string, megabytes: number, runs: number): Promise<number> {
   const blocks = Math.round((megabytes * 1e6) / block.length)
   const inbox = inboxOf(blocks)
@@ -41,13 +43,13 @@ async function measure(kind: string, megabytes: number, runs: number): Promise<n
     rmSync(out, { recursive: true })
   }
   rmSync(inbox, { recursive: true })
-  return Math.min(...peaks)
+  return peaks.sort((a, b) => a - b)[Math.floor(runs / 2)]!
 }
 
 // A run of a second or less is over before the collector has found its pace: a sink that does nothing gets more to do.
 test.each([
-  ['discarding', 300, 600, 2],
-  ['ndjson', 120, 240, 1]
+  ['discarding', 300, 600, 3],
+  ['ndjson', 120, 240, 3]
 ])(
   'I8: into a %s sink, a file of %i MB and one of %i MB take the same memory',
   async (kind, few, many, runs) => {
@@ -56,5 +58,5 @@ test.each([
     console.info(`${kind}: ${small.toFixed(0)} MB of memory for ${few} MB, ${big.toFixed(0)} MB for ${many} MB`)
     expect(big - small).toBeLessThan(Math.max(0.1 * small, 15))
   },
-  60_000
+  240_000
 )
