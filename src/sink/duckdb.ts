@@ -2,7 +2,7 @@ import type { DuckDBAppender, DuckDBConnection, DuckDBDataChunk, DuckDBType } fr
 import { z } from 'zod'
 import type { IntervalBatch } from '../batch.ts'
 import type { Claim, Ledger } from '../ledger/ledger.ts'
-import type { RowsStored } from '../ledger/receipt.ts'
+import { payloadOf, type RowsStored } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
 import { PARSER_VERSION } from '../parse/interval-parser.ts'
@@ -152,7 +152,7 @@ class DuckDbTransaction implements SinkTransaction {
   /** The short transaction: ledger with its fence, entries, rejects, rows. */
   async #merge(sql: Sql, account: FileAccount, closing: Closing): Promise<RowsStored> {
     const file = await fileId(sql, this.#claim.fingerprint)
-    const payload = closing.receipt(nothingStored).payload!.sha256
+    const { sha256: payload } = payloadOf(closing.evidence.fetched, closing.evidence.opened)
     await sql.run('UPDATE files SET payload_sha256 = $payload WHERE file_id = $file', { payload, file })
     await writeEntries(sql, file, account)
     await sql.run(rivalsSql, { file })
@@ -197,8 +197,6 @@ interface Staging {
   readonly rows: DuckDBAppender
   readonly meters: DuckDBAppender
 }
-
-const nothingStored: RowsStored = { inserted: 0, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }
 
 /** The types of `staging.rows`, in the order of its columns. */
 function rowTypes({ UINTEGER, DOUBLE, UTINYINT }: DuckDb): readonly DuckDBType[] {
