@@ -48,7 +48,7 @@ async function pull(offer: DemoOffer, store: string): Promise<Receipt[]> {
   const source = new SftpSource({ ...offer.sftp, settleMs: 1000 })
   const decryptor = new AscDecryptor({ privateKey: offer.pgpKey })
   const parser = new IntervalParser()
-  const sink = new DuckDbSink({ path: store })
+  const sink = new DuckDbSink({ path: store, memoryLimit: '64MB' })
   const bar = progressBar(offer.manifest.files.length)
   const receipts: Receipt[] = []
   let intervals = 0

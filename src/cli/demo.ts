@@ -43,10 +43,10 @@ export async function demo({ meters, days, directory }: DemoFlags, { signal }: S
 
 /** Runs the user's side; its exit code is the demonstration's. */
 function playUser(run: DemoRun, signal: AbortSignal): Promise<ExitCode> {
-  // A small young generation: the run makes short-lived buffers only, and V8 would let them pile up.
+  // A small young generation and one arena: the run makes short-lived buffers only, which would be let pile up.
   const child = fork(fileURLToPath(new URL('./demo-run.js', import.meta.url)), {
     execArgv: ['--max-semi-space-size=2'],
-    env: { ...process.env, MALLOC_ARENA_MAX: '2' },
+    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
   child.send(run)
