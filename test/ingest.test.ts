@@ -2,7 +2,6 @@ import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
   AscDecryptor,
@@ -32,6 +31,7 @@ import {
   wrapAsSmt
 } from '../src/testing/index.ts'
 import { csv, days } from './conformance/sink.ts'
+import { query } from './support/duckdb.ts'
 import { scratchFolder } from './support/scratch.ts'
 
 let key: PgpKey
@@ -94,14 +94,7 @@ const fates = (receipts: readonly Receipt[]) => receipts.map(({ name, state }) =
 /** Asks the store, which its sink gives free first. */
 async function ask({ sink, store }: Stand, sql: string): Promise<Record<string, unknown>[]> {
   await sink.close()
-  const instance = await DuckDBInstance.create(store)
-  const connection = await instance.connect()
-  try {
-    return (await connection.runAndReadAll(sql)).getRowObjects() as Record<string, unknown>[]
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
+  return query(store, sql)
 }
 
 const countRows = async (stand: Stand) => Number((await ask(stand, 'SELECT count(*) AS n FROM intervals'))[0]!.n)

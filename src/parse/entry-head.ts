@@ -1,6 +1,6 @@
 import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
-import { type BoundLayout, bindLayout, type HeaderProblem, showHeader } from './layouts.ts'
+import { type BoundLayout, bindLayout, showHeader } from './layouts.ts'
 import { unopened } from './unopened.ts'
 
 const [LF, CR] = [10, 13]
@@ -84,7 +84,7 @@ export function classify(bytes: Uint8Array, head: EntryHead, place: EntryPlace):
   if ('layout' in bound) return { kind: 'intervals', layout: bound, head }
   const separator = otherSeparator(head.line)
   if (separator) fail('PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)
-  if (bound.intervals || promised) failHeader(bound, fail)
+  if (bound.intervals || promised) fail(bound.code, bound.what)
   return { kind: 'unknown', header: showable(showHeader(cells)) }
 }
 
@@ -93,10 +93,6 @@ export function promisesIntervals(name: string): boolean {
   const last = name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1)
   // What macOS puts beside each member of its archives bears the member's name, too: `__MACOSX/._IntervalData.csv`.
   return /interval/i.test(last) && !last.startsWith('._')
-}
-
-function failHeader({ code, what }: HeaderProblem, fail: (code: HeaderProblem['code'], what: string) => never): never {
-  return fail(code, what)
 }
 
 /** A UTF-16 byte-order mark, or a zero beside every letter. */

@@ -149,14 +149,13 @@ export async function guarded<T>(path: string, work: () => Promise<T>): Promise<
 
 async function openInstance(duckdb: DuckDb, path: string, options: DuckDbStoreOptions): Promise<DuckDBInstance> {
   try {
-    const instance = await duckdb.DuckDBInstance.create(path, {
+    return await duckdb.DuckDBInstance.create(path, {
       memory_limit: options.memoryLimit,
       threads: String(options.threads),
       autoinstall_known_extensions: 'false',
       // What does not fit in memory waits beside the store, as its write-ahead log does, and goes with the run.
       temp_directory: `${path}.tmp`
     })
-    return instance
   } catch (cause) {
     // Not just "lock": a damaged file is reported with the "block" that is damaged, and paths hold any word.
     const busy = cause instanceof Error && /Could not set lock|being used by another process/i.test(cause.message)

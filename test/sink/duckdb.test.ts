@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DecryptError } from '../../src/errors.ts'
@@ -26,6 +25,7 @@ import {
   testSink,
   visible
 } from '../conformance/sink.ts'
+import { query } from '../support/duckdb.ts'
 import { scratchFolder } from '../support/scratch.ts'
 import { Child, compile, type Program } from './child.ts'
 
@@ -543,18 +543,6 @@ class OvertakenSink extends DuckDbSink {
     const { claim: newer } = await ledger.claim(file)
     const corrupt = new DecryptError('DECRYPT_CORRUPT', 'the message was altered')
     if (this.#other === 'has finished') await ledger.settle(newer!, failed(file, 0, 'quarantined', corrupt))
-  }
-}
-
-/** Runs SQL on a store that nobody holds. */
-async function query(path: string, sql: string): Promise<Record<string, unknown>[]> {
-  const instance = await DuckDBInstance.create(path)
-  const connection = await instance.connect()
-  try {
-    return (await connection.runAndReadAll(sql)).getRowObjects() as Record<string, unknown>[]
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
   }
 }
 
