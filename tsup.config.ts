@@ -1,4 +1,7 @@
 import { defineConfig } from 'tsup'
+import { buildCore } from './scripts/build-core.js'
+
+await buildCore()
 
 export default defineConfig({
   entry: {

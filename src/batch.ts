@@ -19,6 +19,8 @@ export interface Interval {
   readonly direction: Direction
   /** UTC epoch milliseconds of the version this reading belongs to; null when the file leaves it blank. */
   readonly revision: number | null
+  /** How long it is, in minutes; only there when the parser was told to take other lengths than 15. */
+  readonly minutes?: number
 }
 
 /** The entry a batch comes from. */
@@ -40,6 +42,8 @@ export interface IntervalColumns {
   /** Position of each row's meter in `esiids`. */
   readonly meter: Uint32Array
   readonly esiids: readonly string[]
+  /** Undefined where all intervals are of 15 minutes. */
+  readonly minutes?: Uint8Array | undefined
 }
 
 /**
@@ -66,6 +70,8 @@ export class IntervalBatch implements Iterable<Interval>, IntervalColumns {
   readonly meter: Uint32Array
   /** The batch's meters, each once. */
   readonly esiids: readonly string[]
+  /** How long each interval is; undefined unless the parser was told to take other lengths than 15 minutes. */
+  readonly minutes: Uint8Array | undefined
 
   constructor(entry: EntryLabel, columns: IntervalColumns) {
     this.entry = entry
@@ -78,6 +84,7 @@ export class IntervalBatch implements Iterable<Interval>, IntervalColumns {
     this.line = columns.line
     this.meter = columns.meter
     this.esiids = columns.esiids
+    this.minutes = columns.minutes
   }
 
   /** The ESIID of row `i`. */
@@ -94,7 +101,8 @@ export class IntervalBatch implements Iterable<Interval>, IntervalColumns {
       kwh: this.kwh[i]!,
       estimated: this.estimated[i] === 1,
       direction: directions[this.direction[i]!]!,
-      revision: Number.isNaN(revision) ? null : revision
+      revision: Number.isNaN(revision) ? null : revision,
+      ...(this.minutes && { minutes: this.minutes[i]! })
     }
   }
 

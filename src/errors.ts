@@ -10,7 +10,7 @@ interface Meaning {
 
 const run = (retryable: boolean, advice: string): Meaning => ({ retryable, stops: 'run', advice })
 const file = (retryable: boolean, advice: string): Meaning => ({ retryable, stops: 'file', advice })
-const row = (advice: string): Meaning => ({ retryable: false, stops: 'row', advice })
+const row = (reason: string, advice: string) => ({ retryable: false, stops: 'row', advice, reason }) as const
 
 /** Every code, in the order data meets the stages. `docs/errors.md` has a heading for each. */
 const catalogue = {
@@ -105,39 +105,89 @@ const catalogue = {
     false,
     'The name promises intervals but the header is not known; report the header to us.'
   ),
+  LAYOUT_UNVERIFIED: file(
+    false,
+    'Nobody could show us a real file of this layout, so it is not guessed at; send us one, or ask for the CSV report.'
+  ),
   PARSE_LINE_TOO_LONG: file(false, 'A line is longer than any row can be; the file is not what its header says.'),
   PARSE_TOO_MANY_REJECTS: file(
     false,
     'Look at the row codes that the message counts; raise maxRejects only if the rest is wanted without those rows.'
   ),
 
-  ROW_CELL_COUNT: row('The row has more or fewer cells than the header; look at the line.'),
-  ROW_UNCLOSED_QUOTE: row('A quotation mark is opened and not closed on its line; look at the line.'),
-  ROW_BAD_ESIID: row('An ESIID is 17 or 22 digits and begins with 10; look at the line.'),
+  ROW_CELL_COUNT: row(
+    'the row has more or fewer cells than the header',
+    'The row has more or fewer cells than the header; look at the line.'
+  ),
+  ROW_UNCLOSED_QUOTE: row(
+    'a quotation mark is opened and not closed',
+    'A quotation mark is opened and not closed on its line; look at the line.'
+  ),
+  ROW_BAD_ESIID: row(
+    'the ESIID is not 17 or 22 digits that begin with 10',
+    'An ESIID is 17 or 22 digits and begins with 10; look at the line.'
+  ),
   ROW_ESIID_AS_NUMBER: row(
+    'the ESIID was turned into a rounded number',
     'A spreadsheet turned the ESIID into a number and its digits are lost; take the file as SMT sent it.'
   ),
-  ROW_BAD_DATE: row('Dates are MM/DD/YYYY; look at the line.'),
-  ROW_TWO_DIGIT_YEAR: row('The year has two digits; save the file with four, or take it as SMT sent it.'),
-  ROW_BAD_REVISION: row('A revision is MM/DD/YYYY HH:MM:SS or blank; look at the line.'),
-  ROW_BAD_TIME: row('Times are HH:MM from 00:00 to 24:00; look at the line.'),
-  ROW_TWELVE_HOUR_CLOCK: row('Times are on a 24-hour clock; save the file without AM and PM.'),
-  ROW_NOT_15_MINUTES: row('The row is not one of the day’s quarter hours; only 15-minute intervals are taken.'),
-  ROW_NONEXISTENT_HOUR: row('The clock skipped this hour in spring, so there cannot be a reading; ask SMT.'),
+  ROW_BAD_DATE: row('the usage date is not a date', 'Dates are MM/DD/YYYY; look at the line.'),
+  ROW_TWO_DIGIT_YEAR: row(
+    'the year has two digits',
+    'The year has two digits; save the file with four, or take it as SMT sent it.'
+  ),
+  ROW_BAD_REVISION: row(
+    'the revision is not a date with a time',
+    'A revision is MM/DD/YYYY HH:MM:SS or blank; look at the line.'
+  ),
+  ROW_BAD_TIME: row('a time is not on the clock', 'Times are HH:MM from 00:00 to 24:00; look at the line.'),
+  ROW_TWELVE_HOUR_CLOCK: row(
+    'a time is on a 12-hour clock',
+    'Times are on a 24-hour clock; save the file without AM and PM.'
+  ),
+  ROW_NOT_15_MINUTES: row(
+    'start and end are not those of a quarter hour',
+    'The row is not one of the day’s quarter hours; only 15-minute intervals are taken.'
+  ),
+  ROW_OTHER_LENGTH: row(
+    'the interval is 30 or 60 minutes long',
+    'Intervals of 15 minutes are expected; where others are wanted, name them in IntervalParser’s intervalMinutes.'
+  ),
+  ROW_NONEXISTENT_HOUR: row(
+    'there is a reading for the hour that spring skips',
+    'The clock skipped this hour in spring, so there cannot be a reading; ask SMT.'
+  ),
   ROW_AMBIGUOUS_HOUR: row(
+    'the row may belong to either pass of the repeated autumn hour',
     'The repeated autumn hour is out of order here, so nobody can tell its two passes apart; take the file as SMT sent it.'
   ),
-  ROW_BAD_KWH: row('A reading is a plain decimal number, or blank for no reading; look at the line.'),
-  ROW_NEGATIVE_KWH: row('Both directions are written with positive numbers; ask SMT what a negative one means.'),
-  ROW_KWH_OUT_OF_RANGE: row('A reading has at most seven digits before the point and five after it; look at the line.'),
-  ROW_BAD_FLAG: row('ESTIMATED_ACTUAL is A or E; look at the line.'),
-  ROW_BAD_DIRECTION: row('The direction is Consumption or Surplus Generation; look at the line.'),
+  ROW_BAD_KWH: row(
+    'kWh is not a plain decimal number',
+    'A reading is a plain decimal number, or blank for no reading; look at the line.'
+  ),
+  ROW_NEGATIVE_KWH: row(
+    'kWh is negative',
+    'Both directions are written with positive numbers; ask SMT what a negative one means.'
+  ),
+  ROW_KWH_OUT_OF_RANGE: row(
+    'kWh has more than seven digits before the point or five after it',
+    'A reading has at most seven digits before the point and five after it; look at the line.'
+  ),
+  ROW_BAD_FLAG: row('the flag is neither A nor E', 'ESTIMATED_ACTUAL is A or E; look at the line.'),
+  ROW_BAD_DIRECTION: row(
+    'the direction is neither of the two',
+    'The direction is Consumption or Surplus Generation; look at the line.'
+  ),
 
   STORE_BUSY: run(true, 'Another process holds the store; wait for it to end, or give this one a store of its own.'),
   STORE_OPEN: run(false, 'The store could not be opened; check its path, its permissions and its version.'),
   STORE_WRITE: run(true, 'The store refused to write; check disk space and permissions, then run again.'),
   STORE_FENCED: file(true, 'Another worker took this file over meanwhile; its result stands.'),
   SINK_NO_ACCOUNT: file(false, 'End the stream with the FileAccount that IntervalParser gives last.'),
+  SINK_INTERVAL_LENGTH: file(
+    false,
+    'The store holds quarter hours; take intervals of other lengths into a sink that says how long they are.'
+  ),
   SINK_ROW_EQUATION: file(false, 'The counts of rows do not add up; this is a fault of a stage, report it to us.')
 } as const satisfies Record<string, Meaning>
 
@@ -153,6 +203,11 @@ export type RowCode = Extract<ErrorCode, `ROW_${string}`>
 /** What to do about a code, in one sentence. */
 export function adviceFor(code: ErrorCode): string {
   return catalogue[code].advice
+}
+
+/** What a row's code says of it, in a few words. */
+export function reasonFor(code: RowCode): string {
+  return catalogue[code].reason
 }
 
 /** Where a problem stands. */

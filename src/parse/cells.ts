@@ -38,8 +38,15 @@ function readQuoted(line: string, open: number): { text: string; end: number } |
 /** Milliseconds-free clock and calendar cells as SMT writes them. */
 export type CellProblem = 'bad' | 'twelve-hour' | 'two-digit-year'
 
+/** A calendar date, before anybody looks whether the calendar has it. */
+export interface DateCell {
+  readonly year: number
+  readonly month: number
+  readonly day: number
+}
+
 /** `MM/DD/YYYY` or `M/D/YYYY`. */
-export function readDate(cell: string): { year: number; month: number; day: number } | CellProblem {
+export function readDate(cell: string): DateCell | CellProblem {
   const match = /^(\d{1,2})\/(\d{1,2})\/(\d{4}|\d{2})$/.exec(cell)
   if (!match) return 'bad'
   if (match[3]!.length === 2) return 'two-digit-year'
@@ -62,9 +69,49 @@ export function readClock(cell: string): number | CellProblem {
   return hours > 23 || minutes > 59 || seconds > 59 ? 'bad' : (hours * 60 + minutes) * 60 + seconds
 }
 
-/** kWh as an exact number of 0.00001 kWh, which is what DECIMAL(12,5) can hold. */
+/** A date and a time of day in one cell: on the local clock, or as an instant where an offset says so. */
+export type DateTimeCell = { readonly date: DateCell; readonly minute: number } | { readonly instant: number }
+
+/** `2025-07-14T00:15`, with a blank for the `T`, with seconds of 00, with `Z` or an offset; or `07/14/2025 00:15`. */
+export function readDateTime(cell: string): DateTimeCell | CellProblem {
+  const iso = /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}:\d{2})(?::00(?:\.0+)?)?\s*(Z|[+-]\d{2}:?\d{2})?$/i.exec(cell)
+  if (!iso) return readUsDateTime(cell)
+  const [, year, month, day, time, offset] = iso
+  const minute = readTime(time!)
+  if (typeof minute === 'string') return minute
+  if (offset === undefined) return { date: { year: Number(year), month: Number(month), day: Number(day) }, minute }
+  const midnight = Date.UTC(Number(year), Number(month) - 1, Number(day))
+  // A date that the calendar does not have would be counted on to another.
+  if (new Date(midnight).getUTCDate() !== Number(day)) return 'bad'
+  return { instant: midnight + (minute - minutesAhead(offset)) * 60_000 }
+}
+
+/** `Z`, `-05:00` or `-0500` as minutes ahead of UTC. */
+function minutesAhead(offset: string): number {
+  const [, sign, hours, minutes] = /^([+-])(\d{2}):?(\d{2})$/.exec(offset) ?? [offset, '+', '0', '0']
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes))
+}
+
+function readUsDateTime(cell: string): DateTimeCell | CellProblem {
+  const space = cell.indexOf(' ')
+  if (space < 0) return 'bad'
+  const date = readDate(cell.slice(0, space))
+  if (typeof date === 'string') return date
+  const minute = readTime(
+    cell
+      .slice(space)
+      .trim()
+      .replace(/^(\d{1,2}:\d{2}):00$/, '$1')
+  )
+  return typeof minute === 'string' ? minute : { date, minute }
+}
+
+/**
+ * kWh as an exact number of 0.00001 kWh, which is what DECIMAL(12,5) can hold. A plus sign says nothing and may stand
+ * there; exponents and thousands separators are signs of a program that shows less than it was given.
+ */
 export function readKwh(cell: string): number | 'bad' | 'negative' | 'out-of-range' {
-  const match = /^(-?)(\d*)(?:\.(\d*))?$/.exec(cell)
+  const match = /^([+-]?)(\d*)(?:\.(\d*))?$/.exec(cell)
   if (!match || `${match[2]}${match[3] ?? ''}` === '') return 'bad'
   const whole = match[2]!.replace(/^0+/, '')
   const decimals = (match[3] ?? '').replace(/0+$/, '')

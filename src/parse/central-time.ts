@@ -2,18 +2,20 @@
  * Central prevailing time, as SMT's files are written in it: `America/Chicago`, daylight time included.
  *
  * The clock changes at 02:00 local time. In spring 02:00-03:00 does not exist (92 quarter hours); in autumn
- * 01:00-02:00 happens twice (100). Everything is worked out once per calendar day and kept.
+ * 01:00-02:00 happens twice (100). When each calendar day begins and of which kind it is comes from Intl, once per day;
+ * the core places rows within it.
  */
 
 const MINUTE = 60_000
-/** Last minute of the hour that is skipped in spring and the end of the one that is repeated in autumn. */
-export const CHANGE = 120
+const HOUR = 60 * MINUTE
 
 /** One calendar day. */
 export interface CentralDay {
   /** UTC epoch milliseconds of local midnight. */
   readonly start: number
   readonly kind: 'ordinary' | 'spring' | 'autumn'
+  /** Its number, as {@link dayNumber} gives it. */
+  readonly number: number
 }
 
 const clock = new Intl.DateTimeFormat('en-US', {
@@ -28,62 +30,47 @@ const clock = new Intl.DateTimeFormat('en-US', {
 
 const days = new Map<number, CentralDay | undefined>()
 
+/** A calendar date between 1970 and 2199 as one number: five bits of day, four of month, the years since 1970. */
+export function dayNumber(year: number, month: number, day: number): number {
+  return ((year - 1970) << 9) | (month << 5) | day
+}
+
 /** The day, or undefined when the calendar has no such date between 1970 and 2199. */
 export function centralDay(year: number, month: number, day: number): CentralDay | undefined {
-  // Beyond these the key below would be another day's.
-  if (month < 1 || month > 12 || day < 1 || day > 31) return undefined
-  const key = (year * 16 + month) * 32 + day
-  let found = days.get(key)
-  if (found === undefined && !days.has(key)) {
-    found = findDay(year, month, day)
-    days.set(key, found)
+  // Beyond these the number would be another day's.
+  if (year < 1970 || year > 2199 || month < 1 || month > 12 || day < 1 || day > 31) return undefined
+  return numberedDay(dayNumber(year, month, day))
+}
+
+/** The day of a number, or undefined when the calendar has no such date. */
+export function numberedDay(number: number): CentralDay | undefined {
+  let found = days.get(number)
+  if (found === undefined && !days.has(number)) {
+    found = findDay(number)
+    days.set(number, found)
   }
   return found
 }
 
-/**
- * UTC epoch milliseconds of the quarter hour that ends at `endMinute` (15 to 1440) on the clock of `day`.
- * `secondPass` tells which of the two in the repeated autumn hour. The hour skipped in spring has no answer.
- */
-export function quarterHourStart(day: CentralDay, endMinute: number, secondPass: boolean): number | undefined {
-  let minute = endMinute - 15
-  if (day.kind === 'spring') {
-    if (isSkipped(day, endMinute)) return undefined
-    if (endMinute > CHANGE) minute -= 60
-  } else if (day.kind === 'autumn' && (secondPass || endMinute > CHANGE)) {
-    minute += 60
-  }
-  return day.start + minute * MINUTE
+/** The local day in which an instant lies; undefined before 1970 and after 2199. */
+export function centralDayAt(instant: number): CentralDay | undefined {
+  const local = new Date(instant + offsetAt(instant))
+  return centralDay(local.getUTCFullYear(), local.getUTCMonth() + 1, local.getUTCDate())
 }
 
-/** Whether the quarter hour that ends at `endMinute` is one of the four that spring leaves out. */
-export function isSkipped(day: CentralDay, endMinute: number): boolean {
-  return day.kind === 'spring' && endMinute > CHANGE && endMinute <= CHANGE + 60
+/** The day before. */
+export function dayBefore(day: CentralDay): CentralDay | undefined {
+  return centralDayAt(day.start - 1)
 }
 
-/** Whether the quarter hour that ends at `endMinute` is one of the four that autumn repeats. */
-export function isRepeated(day: CentralDay, endMinute: number): boolean {
-  return day.kind === 'autumn' && endMinute > CHANGE - 60 && endMinute <= CHANGE
-}
-
-/**
- * UTC epoch milliseconds of a local date and time of day. A time that happens twice is taken as the first, a time
- * that does not exist as the clock read before the change would show it (as Temporal's `compatible`).
- */
-export function instantOf(day: CentralDay, secondOfDay: number): number {
-  const changed = day.kind === 'ordinary' ? 0 : day.kind === 'spring' ? -3600 : 3600
-  const boundary = day.kind === 'spring' ? (CHANGE + 60) * 60 : CHANGE * 60
-  return day.start + (secondOfDay + (secondOfDay >= boundary ? changed : 0)) * 1000
-}
-
-function findDay(year: number, month: number, day: number): CentralDay | undefined {
-  if (year < 1970 || year > 2199) return undefined
-  const utc = Date.UTC(year, month - 1, day)
+function findDay(number: number): CentralDay | undefined {
+  const [month, day] = [(number >> 5) & 15, number & 31]
+  const utc = Date.UTC((number >> 9) + 1970, month - 1, day)
   const date = new Date(utc)
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined
   const start = midnight(utc)
-  const hours = (midnight(utc + 24 * 60 * MINUTE) - start) / (60 * MINUTE)
-  return { start, kind: hours === 23 ? 'spring' : hours === 25 ? 'autumn' : 'ordinary' }
+  const hours = (midnight(utc + 24 * HOUR) - start) / HOUR
+  return { start, kind: hours === 23 ? 'spring' : hours === 25 ? 'autumn' : 'ordinary', number }
 }
 
 /** The instant of local midnight of the day whose UTC midnight is `utc`. No clock change falls between the two. */
@@ -95,5 +82,7 @@ function midnight(utc: number): number {
 function offsetAt(instant: number): number {
   const part: Record<string, number> = {}
   for (const { type, value } of clock.formatToParts(instant)) part[type] = Number(value)
-  return Date.UTC(part.year!, part.month! - 1, part.day!, part.hour!, part.minute!) - instant
+  const local = Date.UTC(part.year!, part.month! - 1, part.day!, part.hour!, part.minute!)
+  // Intl leaves the seconds out.
+  return local - Math.floor(instant / MINUTE) * MINUTE
 }

@@ -1,6 +1,6 @@
 import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
-import { type BoundLayout, bindLayout, showHeader } from './layouts.ts'
+import { type BoundLayout, bindLayout, type IntervalLayout, showHeader, unverifiedLayout } from './layouts.ts'
 import { unopened } from './unopened.ts'
 
 const [LF, CR] = [10, 13]
@@ -14,8 +14,6 @@ export interface EntryHead {
   readonly line: string
   /** Its number, from 1. */
   readonly number: number
-  /** The byte that ends lines: LF, or CR in files that know no other. */
-  readonly lineEnd: number
   /** Offset of the first byte after the line's end. */
   readonly next: number
 }
@@ -31,32 +29,32 @@ export interface EntryPlace {
   readonly file: string | undefined
   /** Whether it stood in an archive, beside others. */
   readonly packed: boolean
+  /** The layouts that its header may have. */
+  readonly layouts: readonly IntervalLayout[]
 }
 
 /** The first line that is not blank, when the bytes hold all of it (or nothing more comes). */
 export function findHead(bytes: Uint8Array, complete: boolean): EntryHead | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const enough = complete || bytes.length >= LONGEST_HEAD
-  const lineEnd = findLineEnd(bytes, complete)
-  if (lineEnd === undefined && !enough) return undefined
   let from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   for (let number = 1; ; number++) {
-    const end = bytes.indexOf(lineEnd ?? LF, from)
-    if (end < 0 && !enough) return undefined
-    const line = text.toString('latin1', from, end < 0 ? bytes.length : end).replace(/\r$/, '')
-    const next = end < 0 ? bytes.length : end + 1
-    if (line.trim() !== '' || end < 0) return { line, number, lineEnd: lineEnd ?? LF, next }
+    const end = findLineEnd(bytes, from)
+    // A CR at the very end may be half of a CR LF.
+    const whole = end < bytes.length && (bytes[end] === LF || end + 1 < bytes.length)
+    if (!whole && !enough) return undefined
+    const line = text.toString('latin1', from, end)
+    const next = Math.min(bytes.length, bytes[end] === CR && bytes[end + 1] === LF ? end + 2 : end + 1)
+    if (line.trim() !== '' || (enough && next === bytes.length)) return { line, number, next }
     from = next
   }
 }
 
-/** LF, or CR where one stands alone before any LF; undefined while that cannot be told. */
-function findLineEnd(bytes: Uint8Array, complete: boolean): number | undefined {
-  const feed = bytes.indexOf(LF)
-  const carriage = bytes.indexOf(CR)
-  // A CR that is not half of a CR LF ends lines in files that have no LF before it.
-  const alone = carriage >= 0 && (feed < 0 || carriage < feed - 1) && (carriage + 1 < bytes.length || complete)
-  return alone ? CR : feed < 0 ? undefined : LF
+/** Where a line ends: at LF, CR LF or CR alone; or where the bytes end. */
+function findLineEnd(bytes: Uint8Array, from: number): number {
+  let end = from
+  while (end < bytes.length && bytes[end] !== LF && bytes[end] !== CR) end++
+  return end
 }
 
 /**
@@ -80,9 +78,11 @@ export function classify(bytes: Uint8Array, head: EntryHead, place: EntryPlace):
   const container = place.packed ? undefined : unopened(bytes)
   if (container) fail('PARSE_UNOPENED', `the file is ${container} that nobody has opened`)
   const cells = splitCells(head.line) ?? [head.line]
-  const bound = bindLayout(cells)
+  const unverified = unverifiedLayout(cells)
+  if (unverified) fail('LAYOUT_UNVERIFIED', `the layout is ${unverified}`)
+  const bound = bindLayout(cells, place.layouts)
   if ('layout' in bound) return { kind: 'intervals', layout: bound, head }
-  const separator = otherSeparator(head.line)
+  const separator = otherSeparator(head.line, place.layouts)
   if (separator) fail('PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)
   if (bound.intervals || promised) fail(bound.code, bound.what)
   return { kind: 'unknown', header: showable(showHeader(cells)) }
@@ -109,10 +109,10 @@ function isHtml(line: string): boolean {
 }
 
 /** The separator that would make this an interval header. */
-function otherSeparator(line: string): string | undefined {
+function otherSeparator(line: string, layouts: readonly IntervalLayout[]): string | undefined {
   const separators = { ';': 'semicolons', '\t': 'tabs', '|': 'vertical bars' }
   for (const [separator, name] of Object.entries(separators)) {
-    const bound = bindLayout(line.split(separator))
+    const bound = bindLayout(line.split(separator), layouts)
     if ('layout' in bound || bound.intervals) return name
   }
   return undefined

@@ -24,6 +24,23 @@ export interface RowReject {
   readonly line: number
   /** Byte offset of the line in the entry. */
   readonly offset: number
+  /** What the code means, in one sentence. */
+  readonly reason: string
+}
+
+/**
+ * Accepted rows whose quarter hour an earlier row of the file covered already. They are given to the sink all the same,
+ * which decides by revision, flag and place; these counts say what to expect of the file.
+ */
+export interface Repeats {
+  /** The same reading of the same version again. */
+  readonly duplicates: number
+  /** Another kWh with the same version and flag: the file contradicts itself. */
+  readonly conflicts: number
+  /** A reading of another version, another flag or another length. */
+  readonly overlaps: number
+  /** Rows that nobody compared: more than 16,384 other meter-days had come since theirs was met. */
+  readonly unchecked: number
 }
 
 /** What the accepted rows of an entry or a file say, in sum. */
@@ -37,6 +54,7 @@ export interface Quality {
   readonly last: number | null
   /** Meter-days in autumn that list the repeated hour once: read as its first pass, four intervals missing. */
   readonly ambiguousHourAssumed: number
+  readonly repeats: Repeats
 }
 
 /** What became of one entry. */
@@ -66,7 +84,8 @@ export const noQuality: Quality = {
   kwh: { consumption: 0, surplusGeneration: 0 },
   first: null,
   last: null,
-  ambiguousHourAssumed: 0
+  ambiguousHourAssumed: 0,
+  repeats: { duplicates: 0, conflicts: 0, overlaps: 0, unchecked: 0 }
 }
 
 /** The last thing a parser gives: every entry of the file, and every row by outcome. */
@@ -125,7 +144,13 @@ function addQuality(a: Quality, b: Quality): Quality {
     },
     first: extreme(Math.min, a.first, b.first),
     last: extreme(Math.max, a.last, b.last),
-    ambiguousHourAssumed: a.ambiguousHourAssumed + b.ambiguousHourAssumed
+    ambiguousHourAssumed: a.ambiguousHourAssumed + b.ambiguousHourAssumed,
+    repeats: {
+      duplicates: a.repeats.duplicates + b.repeats.duplicates,
+      conflicts: a.repeats.conflicts + b.repeats.conflicts,
+      overlaps: a.repeats.overlaps + b.repeats.overlaps,
+      unchecked: a.repeats.unchecked + b.repeats.unchecked
+    }
   }
 }
 

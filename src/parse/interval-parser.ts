@@ -7,12 +7,15 @@ import type { FileLabel } from '../source/source.ts'
 import { StageStream } from '../stage-stream.ts'
 import { withoutReturn } from '../unpack/byte-reader.ts'
 import { type Entry, readEntries } from '../unpack/read-entries.ts'
-import { classify, type EntryKind, findHead, promisesIntervals } from './entry-head.ts'
+import { classify, type EntryKind, type EntryPlace, findHead, promisesIntervals } from './entry-head.ts'
 import { type EntryAccount, FileAccount, noQuality, noRows, tooManyRejects } from './file-account.ts'
-import { IntervalScanner } from './interval-scanner.ts'
+import { type EntryScanner, IntervalScanner } from './interval-scanner.ts'
+import { layoutSchema, minutesSchema } from './layout-options.ts'
+import { type IntervalLayout, knownLayouts } from './layouts.ts'
+import { ScanCore } from './scan-core.ts'
 
 /** Grows when the same bytes would give other rows. Kept with every entry in the ledger. */
-export const PARSER_VERSION = 1
+export const PARSER_VERSION = 2
 
 /** Bytes of a file that are read after it failed. */
 const MOST_READ_ON = 64 * 1024 * 1024
@@ -37,12 +40,24 @@ export interface IntervalParserOptions {
    * @default 0.001
    */
   readonly maxRejectShare?: number
+  /**
+   * Layouts of your own, looked for before the known ones.
+   * @default []
+   */
+  readonly layouts?: readonly IntervalLayout[]
+  /**
+   * Lengths of intervals that are taken, in minutes. A row of another length is rejected by name.
+   * @default [15]
+   */
+  readonly intervalMinutes?: readonly (15 | 30 | 60)[]
 }
 
 const schema = z.strictObject({
-  batchRows: z.number().int().min(1).max(1_000_000).default(8192),
+  batchRows: z.number().int().min(1).max(65_536).default(8192),
   maxRejects: z.number().int().min(0).default(1000),
-  maxRejectShare: z.number().min(0).max(1).default(0.001)
+  maxRejectShare: z.number().min(0).max(1).default(0.001),
+  layouts: z.array(layoutSchema).default([]),
+  intervalMinutes: z.array(minutesSchema).min(1).default([15])
 })
 
 /**
@@ -53,9 +68,11 @@ const schema = z.strictObject({
  */
 export class IntervalParser implements AsyncDisposable {
   readonly #options: z.output<typeof schema>
+  readonly #layouts: readonly IntervalLayout[]
 
   constructor(options: IntervalParserOptions = {}) {
     this.#options = settle('IntervalParser', schema, options)
+    this.#layouts = [...this.#options.layouts, ...knownLayouts]
   }
 
   /** One Node stream for one file. Rows are provisional until its pipeline resolves. */
@@ -81,14 +98,17 @@ export class IntervalParser implements AsyncDisposable {
     const accounts: EntryAccount[] = []
     const path = file?.path
     const input = withoutReturn(chunks)
+    const core = ScanCore.take(this.#options.batchRows, this.#options.intervalMinutes)
     try {
       for await (const entry of readEntries(input, { name: file?.name, file: path })) {
         const rejected = accounts.reduce((sum, account) => sum + account.rows.rejected, 0)
-        accounts.push(yield* this.#readEntry(entry, path, this.#options.maxRejects - rejected))
+        accounts.push(yield* this.#readEntry(entry, path, core, this.#options.maxRejects - rejected))
       }
     } catch (error) {
       await readOn(input)
       throw error
+    } finally {
+      core.release()
     }
     const account = new FileAccount(accounts)
     this.#judge(account, file)
@@ -98,28 +118,17 @@ export class IntervalParser implements AsyncDisposable {
   async *#readEntry(
     entry: Entry,
     file: string | undefined,
+    core: ScanCore,
     maxRejects: number
   ): AsyncGenerator<IntervalBatch, EntryAccount> {
     const label: EntryLabel = { index: entry.index, name: entry.name }
     const chunks = entry[Symbol.asyncIterator]()
-    const { bytes, kind } = await readHead(entry, chunks, file)
+    const { bytes, kind } = await readHead(entry, chunks, { file, layouts: this.#layouts })
     let size = bytes.length
-    let scanner: IntervalScanner | undefined
+    let scanner: EntryScanner | undefined
     if (kind.kind === 'intervals') {
-      const { layout, head } = kind
-      const { batchRows } = this.#options
-      const offset = head.next
-      scanner = new IntervalScanner({
-        entry: label,
-        layout,
-        file,
-        lineEnd: head.lineEnd,
-        offset,
-        headerLine: head.number,
-        batchRows,
-        maxRejects
-      })
-      yield* scanner.push(bytes.subarray(offset))
+      scanner = new IntervalScanner({ core, entry: label, file, maxRejects }, kind.layout, kind.head)
+      yield* scanner.push(bytes.subarray(kind.head.next))
     }
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
       size += next.value.length
@@ -164,7 +173,7 @@ async function readOn(chunks: AsyncIterable<Uint8Array>): Promise<void> {
 async function readHead(
   entry: Entry,
   chunks: AsyncIterator<Uint8Array>,
-  file: string | undefined
+  { file, layouts }: Pick<EntryPlace, 'file' | 'layouts'>
 ): Promise<{ bytes: Uint8Array; kind: EntryKind | { kind: 'folder' } }> {
   let bytes: Uint8Array = new Uint8Array(0)
   for (;;) {
@@ -172,7 +181,7 @@ async function readHead(
     if (!done) bytes = bytes.length === 0 ? value : Buffer.concat([bytes, value])
     const head = findHead(bytes, done === true)
     if (!head) continue
-    const place = { name: entry.name, file, packed: entry.packed }
+    const place = { name: entry.name, file, packed: entry.packed, layouts }
     if (bytes.length === 0 && entry.name.endsWith('/')) return { bytes, kind: { kind: 'folder' } }
     if (bytes.length === 0 && promisesIntervals(entry.name)) {
       throw new ParseError('PARSE_EMPTY', 'the entry is empty', { file, entry: entry.name })
@@ -186,9 +195,9 @@ function accountOf(
   kind: EntryKind | { kind: 'folder' },
   bytes: number,
   entry: Entry,
-  scanner: IntervalScanner | undefined
+  scanner: EntryScanner | undefined
 ): EntryAccount {
-  const scanned = scanner?.account() ?? { rows: noRows, rejects: [], quality: noQuality }
+  const scanned = scanner?.counts() ?? { rows: noRows, rejects: [], quality: noQuality }
   return {
     ...label,
     kind: kind.kind,

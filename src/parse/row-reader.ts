@@ -1,116 +1,111 @@
+import { directions } from '../batch.ts'
 import type { RowCode } from '../errors.ts'
-import { readClock, readDate, readKwh, readTime, splitCells } from './cells.ts'
-import { type CentralDay, centralDay, instantOf, isRepeated, isSkipped, quarterHourStart } from './central-time.ts'
-import { type BoundLayout, headerName } from './layouts.ts'
-import { RepeatedHour } from './repeated-hour.ts'
+import {
+  type CellProblem,
+  type DateCell,
+  readClock,
+  readDate,
+  readDateTime,
+  readKwh,
+  readTime,
+  splitCells
+} from './cells.ts'
+import { type CentralDay, centralDay, centralDayAt, dayBefore } from './central-time.ts'
+import { type BoundLayout, columnName, type IntervalLayout } from './layouts.ts'
+import type { RowCells } from './scan-core.ts'
 
-/** One row, read and checked. */
-export interface ReadRow {
-  readonly esiid: string
-  readonly day: CentralDay
-  /** UTC epoch milliseconds. */
-  readonly start: number
-  /** 0.00001 kWh. */
-  readonly units: number
-  readonly estimated: boolean
-  /** Position in `directions`. */
-  readonly direction: number
-  /** UTC epoch milliseconds, NaN when blank. */
-  readonly revision: number
-}
+/** What a line is: the cells of an interval, still to be placed in time, or something else. */
+export type LineRead = RowCells | RowCode | 'repeated-header' | 'blank'
 
-/** What a line is: an interval, or one of the other outcomes. */
-export type RowOutcome = ReadRow | RowCode | 'placeholder' | 'missing' | 'repeated-header' | 'blank'
+const MIDNIGHT = 1440
 
 /**
- * Reads one line, whatever its shape: the slow and complete way. The scanner's fast loop takes only rows about which
- * this one would say the same.
+ * Reads the cells of one line, whatever its shape: the slow and complete way. The core takes only rows about which this
+ * would say the same.
  */
-export class RowReader {
-  readonly #layout: BoundLayout
-  readonly #repeatedHour = new RepeatedHour()
-
-  constructor(layout: BoundLayout) {
-    this.#layout = layout
+export function readLine(line: string, { layout, column, header }: BoundLayout): LineRead {
+  if (line.trim() === '') return 'blank'
+  // Files joined end to end bring the next one's byte-order mark along, read here as three letters.
+  const cells = splitCells(line.startsWith('\u00ef\u00bb\u00bf') ? line.slice(3) : line)
+  if (cells === undefined) return 'ROW_UNCLOSED_QUOTE'
+  if (cells.length === header.length && cells.every((cell, i) => columnName(cell) === header[i])) {
+    return 'repeated-header'
   }
+  if (cells.length !== header.length) return 'ROW_CELL_COUNT'
+  /** Undefined where the layout has no such column. */
+  const cell = (at: number) => (at < 0 ? undefined : cells[at]!)
 
-  /** Meter-days of the repeated hour that were listed once. */
-  get ambiguousHourAssumed(): number {
-    return this.#repeatedHour.assumed
-  }
-
-  read(line: string): RowOutcome {
-    if (line.trim() === '') return 'blank'
-    // Files joined end to end bring the next one's byte-order mark along, read here as three letters.
-    const cells = splitCells(line.startsWith('\u00ef\u00bb\u00bf') ? line.slice(3) : line)
-    if (cells === undefined) return 'ROW_UNCLOSED_QUOTE'
-    const { column, header } = this.#layout
-    if (cells.length === header.length && cells.every((cell, i) => headerName(cell) === header[i])) {
-      return 'repeated-header'
-    }
-    if (cells.length !== this.#layout.cells) return 'ROW_CELL_COUNT'
-    const cell = (at: number) => (at < 0 ? '' : cells[at]!)
-
-    const esiid = readEsiid(cell(column.esiid))
-    if (isCode(esiid)) return esiid
-    const day = readDay(cell(column.date))
-    if (isCode(day)) return day
-    const revision = readRevision(cell(column.revision))
-    if (isCode(revision)) return revision
-    const direction = column.direction < 0 ? 0 : readDirection(cell(column.direction))
-    if (isCode(direction)) return direction
-    const start = this.#readStart(cell(column.start), cell(column.end), day, `${esiid}|${direction}|${revision}`)
-    if (isCode(start)) return start
-    return readReading(cell(column.kwh), cell(column.flag), { esiid, day, revision, direction, ...start })
-  }
-
-  /** The row's first instant. Its end label decides: SMT writes `02:00,01:15` where the second pass of autumn begins. */
-  #readStart(startCell: string, endCell: string, day: CentralDay, group: string): StartRead | RowCode {
-    const startMinute = readTime(startCell)
-    if (typeof startMinute === 'string') return timeCode(startMinute)
-    const label = readTime(endCell)
-    if (typeof label === 'string') return timeCode(label)
-    let end = label === 0 ? 1440 : label
-    // Where the clock jumps from 02:00 to 03:00, `01:45,03:00` is a quarter hour too.
-    if (day.kind === 'spring' && startMinute === 105 && end === 180) end = 120
-    const marker = startMinute === 120 && end === 75 && day.kind === 'autumn'
-    if (end % 15 !== 0 || (startMinute !== end - 15 && !marker)) return 'ROW_NOT_15_MINUTES'
-    if (isSkipped(day, end)) return { start: undefined }
-    const pass = day.kind === 'autumn' ? this.#repeatedHour.pass(`${group}|${day.start}`, startMinute, end) : 'first'
-    if (pass === undefined) return 'ROW_AMBIGUOUS_HOUR'
-    return { start: quarterHourStart(day, end, isRepeated(day, end) && pass === 'second') }
-  }
+  const esiid = readEsiid(cell(column.esiid) ?? layout.esiid ?? '')
+  if (isCode(esiid)) return esiid
+  const date = cell(column.date)
+  const day = date === undefined ? undefined : readDay(date)
+  if (isCode(day)) return day
+  const revision = readRevision(cell(column.revision) ?? '')
+  if (isCode(revision)) return revision
+  const direction = readDirection(cell(column.direction) ?? layout.direction ?? 'consumption')
+  if (isCode(direction)) return direction
+  const time = readTimes(cell(column.start), cell(column.end), day, layout)
+  if (isCode(time)) return time
+  const { reading, estimated } = readReading(cells[column.kwh]!, cell(column.flag) ?? 'A')
+  return { esiid, revision, direction, ...time, reading, estimated }
 }
 
-interface StartRead {
-  /** Undefined in the hour that spring leaves out. */
-  readonly start: number | undefined
+type Times = Pick<RowCells, 'day' | 'time'>
+
+function readTimes(
+  start: string | undefined,
+  end: string | undefined,
+  day: CentralDay | undefined,
+  layout: IntervalLayout
+): Times | RowCode {
+  const { minutes = 15, midnight = 'closing-day' } = layout
+  if (day === undefined) return readDateTimes(start ?? end!, end !== undefined, minutes)
+  const from = start === undefined ? undefined : readTime(start)
+  if (typeof from === 'string') return timeCode(from)
+  const until = end === undefined ? undefined : readTime(end)
+  if (typeof until === 'string') return timeCode(until)
+  if (until === undefined) return { day, time: { start: from!, end: from! + minutes } }
+  if (from !== undefined) return { day, time: { start: from, end: until } }
+  return closing(midnight === 'next-day' && until === 0 ? dayBefore(day) : day, until, minutes)
 }
 
-type RowSoFar = Omit<ReadRow, 'start' | 'units' | 'estimated'> & StartRead
+/** An interval of which only the end is known. The end 00:00 closes the day. */
+function closing(day: CentralDay | undefined, until: number, minutes: number): Times | RowCode {
+  const end = until === 0 ? MIDNIGHT : until
+  return day ? { day, time: { start: end - minutes, end } } : 'ROW_BAD_DATE'
+}
 
-function readReading(kwh: string, flag: string, { start, ...row }: RowSoFar): RowOutcome {
-  const estimated = readFlag(flag)
-  if (kwh === '') {
-    if (estimated === undefined) return 'ROW_BAD_FLAG'
-    return start === undefined ? 'placeholder' : 'missing'
+/** A date and a time of day in one cell. */
+function readDateTimes(cell: string, isEnd: boolean, minutes: number): Times | RowCode {
+  const read = readDateTime(cell)
+  if (typeof read === 'string') return read === 'two-digit-year' ? 'ROW_TWO_DIGIT_YEAR' : timeCode(read)
+  if ('instant' in read) {
+    const at = read.instant - (isEnd ? minutes * 60_000 : 0)
+    const day = centralDayAt(at)
+    if (day === undefined) return 'ROW_BAD_DATE'
+    return (at - day.start) % (minutes * 60_000) === 0 ? { day, time: { at, minutes } } : 'ROW_NOT_15_MINUTES'
   }
+  const day = calendarDay(read.date)
+  if (isCode(day)) return day
+  if (!isEnd) return { day, time: { start: read.minute, end: read.minute + minutes } }
+  return closing(read.minute === 0 ? dayBefore(day) : day, read.minute, minutes)
+}
+
+function readReading(kwh: string, flag: string): Pick<RowCells, 'reading' | 'estimated'> {
+  const word = flag.toUpperCase()
+  const estimated = word === 'E'
+  const known = estimated || word === 'A'
+  if (kwh === '') return { reading: known || word === '' ? 'blank' : 'ROW_BAD_FLAG', estimated }
   const units = readKwh(kwh)
-  if (units === 'bad') return 'ROW_BAD_KWH'
-  if (units === 'negative') return 'ROW_NEGATIVE_KWH'
-  if (units === 'out-of-range') return 'ROW_KWH_OUT_OF_RANGE'
-  if (typeof estimated !== 'boolean') return 'ROW_BAD_FLAG'
-  if (start === undefined) return 'ROW_NONEXISTENT_HOUR'
-  return { ...row, start, units, estimated }
+  if (typeof units === 'string') return { reading: kwhCodes[units], estimated }
+  return { reading: known ? units : 'ROW_BAD_FLAG', estimated }
 }
 
-/** A, E, or blank beside a blank reading. Undefined: anything else. */
-function readFlag(cell: string): boolean | 'blank' | undefined {
-  if (cell === '') return 'blank'
-  if (cell === 'A' || cell === 'a') return false
-  if (cell === 'E' || cell === 'e') return true
-  return undefined
-}
+const kwhCodes = {
+  bad: 'ROW_BAD_KWH',
+  negative: 'ROW_NEGATIVE_KWH',
+  'out-of-range': 'ROW_KWH_OUT_OF_RANGE'
+} as const
 
 /** An apostrophe before (and perhaps behind) the digits keeps spreadsheets from counting with them. */
 function readEsiid(cell: string): string | RowCode {
@@ -122,31 +117,37 @@ function readEsiid(cell: string): string | RowCode {
 function readDay(cell: string): CentralDay | RowCode {
   const date = readDate(cell)
   if (date === 'two-digit-year') return 'ROW_TWO_DIGIT_YEAR'
-  if (typeof date === 'string') return 'ROW_BAD_DATE'
-  return centralDay(date.year, date.month, date.day) ?? 'ROW_BAD_DATE'
+  return typeof date === 'string' ? 'ROW_BAD_DATE' : calendarDay(date)
+}
+
+function calendarDay({ year, month, day }: DateCell): CentralDay | RowCode {
+  return centralDay(year, month, day) ?? 'ROW_BAD_DATE'
 }
 
 /** `MM/DD/YYYY HH:MM:SS`, or blank, which is older than any other. */
-function readRevision(cell: string): number | RowCode {
-  if (cell === '') return Number.NaN
+function readRevision(cell: string): RowCells['revision'] | RowCode {
+  if (cell === '') return null
   const space = cell.indexOf(' ')
-  const seconds = space < 0 ? 'bad' : readClock(cell.slice(space).trim())
-  if (seconds === 'twelve-hour') return 'ROW_TWELVE_HOUR_CLOCK'
-  if (typeof seconds === 'string') return 'ROW_BAD_REVISION'
+  const second = space < 0 ? 'bad' : readClock(cell.slice(space).trim())
+  if (second === 'twelve-hour') return 'ROW_TWELVE_HOUR_CLOCK'
+  if (typeof second === 'string') return 'ROW_BAD_REVISION'
   const day = readDay(cell.slice(0, space))
-  if (typeof day === 'string') return day === 'ROW_TWO_DIGIT_YEAR' ? day : 'ROW_BAD_REVISION'
-  return instantOf(day, seconds)
+  if (isCode(day)) return day === 'ROW_TWO_DIGIT_YEAR' ? day : 'ROW_BAD_REVISION'
+  return { day, second }
 }
 
+/** `Consumption` or `Surplus Generation`, as {@link directions} numbers them. */
 function readDirection(cell: string): number | RowCode {
   const word = cell.replace(/\s+/g, '').toLowerCase()
-  return word === 'consumption' ? 0 : word === 'surplusgeneration' ? 1 : 'ROW_BAD_DIRECTION'
+  const position = directions.findIndex(direction => direction.replace('-', '') === word.replace('-', ''))
+  return position < 0 ? 'ROW_BAD_DIRECTION' : position
 }
 
-function timeCode(problem: string): RowCode {
+function timeCode(problem: CellProblem): RowCode {
   return problem === 'twelve-hour' ? 'ROW_TWELVE_HOUR_CLOCK' : 'ROW_BAD_TIME'
 }
 
-function isCode(value: unknown): value is RowCode {
+/** Whether a cell gave a code instead of what it should say. ESIIDs begin with a digit. */
+function isCode<T>(value: T): value is Extract<T, RowCode> {
   return typeof value === 'string' && value.startsWith('ROW_')
 }

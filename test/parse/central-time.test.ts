@@ -1,6 +1,5 @@
-import { describe, expect, test } from 'vitest'
-import { centralDay, instantOf, isRepeated, isSkipped, quarterHourStart } from '../../src/parse/central-time.ts'
-import { centralDay as daySlots } from '../../src/testing/index.ts'
+import { expect, test } from 'vitest'
+import { centralDay, centralDayAt, dayBefore, numberedDay } from '../../src/parse/central-time.ts'
 
 const HOUR = 3_600_000
 const clock = new Intl.DateTimeFormat('en-CA', {
@@ -16,11 +15,6 @@ function midnight(utc: number): number {
   const found = [5, 6].map(hours => utc + hours * HOUR).find(at => clock.format(at) === `${date}, 00:00:00`)
   if (found === undefined) throw new RangeError(`no midnight on ${date}`)
   return found
-}
-
-const dayOf = (date: string) => {
-  const [year, month, day] = date.split('-').map(Number)
-  return centralDay(year!, month!, day!)!
 }
 
 test('knows begin and kind of every day from 1990 to 2050', () => {
@@ -58,47 +52,16 @@ test('knows no date that the calendar does not have', () => {
   expect(centralDay(2000, 2, 29)).toBeDefined()
 })
 
-describe('a quarter hour', () => {
-  test.each(['2025-07-14', '2025-01-14', '2025-03-09', '2025-11-02', '1999-10-31', '2006-04-02', '2050-03-13'])(
-    'of %s begins when Intl says so, for each end label',
-    date => {
-      const day = dayOf(date)
-      const seen = new Set<string>()
-      for (const { endLabel, start } of daySlots(date)) {
-        const [hours, minutes] = endLabel.split(':').map(Number)
-        const end = hours! * 60 + minutes! || 1440
-        const secondPass = seen.has(endLabel)
-        seen.add(endLabel)
-        expect(quarterHourStart(day, end, secondPass) ?? null, endLabel).toBe(start)
-        expect(isSkipped(day, end), endLabel).toBe(start === null)
-        if (secondPass) expect(isRepeated(day, end), endLabel).toBe(true)
-      }
-    }
-  )
-
-  test('is repeated in autumn only, four times', () => {
-    const repeated = (date: string) =>
-      Array.from({ length: 96 }, (_, i) => i * 15 + 15).filter(end => isRepeated(dayOf(date), end))
-    expect(repeated('2025-11-02')).toEqual([75, 90, 105, 120])
-    expect(repeated('2025-03-09')).toEqual([])
-    expect(repeated('2025-07-14')).toEqual([])
-  })
-})
-
-test.each([
-  ['2025-07-14', 6 * 3600 + 41 * 60 + 12, '2025-07-14T11:41:12.000Z'],
-  ['2025-01-14', 86_399, '2025-01-15T05:59:59.000Z'],
-  ['2025-11-02', 0, '2025-11-02T05:00:00.000Z'],
-  ['2025-11-02', 3600, '2025-11-02T06:00:00.000Z'],
-  ['2025-11-02', 7199, '2025-11-02T06:59:59.000Z'],
-  ['2025-11-02', 7200, '2025-11-02T08:00:00.000Z'],
-  ['2025-11-02', 86_399, '2025-11-03T05:59:59.000Z'],
-  ['2025-03-09', 7199, '2025-03-09T07:59:59.000Z'],
-  ['2025-03-09', 7200, '2025-03-09T08:00:00.000Z'],
-  ['2025-03-09', 10_799, '2025-03-09T08:59:59.000Z'],
-  ['2025-03-09', 10_800, '2025-03-09T08:00:00.000Z']
-])('on %s second %i of the clock is %s', (date, second, expected) => {
-  expect(new Date(instantOf(dayOf(date), second)).toISOString()).toBe(expected)
+test('finds the day of an instant, to the millisecond', () => {
+  for (let utc = Date.UTC(2025, 0, 1); utc < Date.UTC(2026, 0, 1); utc += 24 * HOUR) {
+    const date = new Date(utc)
+    const day = centralDay(date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate())!
+    const next = midnight(utc + 24 * HOUR)
+    expect([day.start, next - 1].map(centralDayAt)).toEqual([day, day])
+    expect(dayBefore(centralDayAt(next)!)).toBe(day)
+    expect(numberedDay(day.number)).toBe(day)
+  }
+  expect(centralDayAt(Date.UTC(1960, 0, 1))).toBeUndefined()
 })
 
 test('does not take an impossible date for the day that it would be counted on to', () => {

@@ -553,7 +553,7 @@ describe('rows that cannot be read', () => {
 
   test('are not kept: they identify homes', async () => {
     const { account } = await read(csv(row(), row({ kwh: 'n/a' })))
-    expect(Object.keys(account.entries[0]!.rejects[0]!)).toEqual(['code', 'line', 'offset'])
+    expect(Object.keys(account.entries[0]!.rejects[0]!)).toEqual(['code', 'line', 'offset', 'reason'])
   })
 })
 
@@ -841,7 +841,8 @@ describe('I7: every row accounted for', () => {
       },
       first: Date.parse('2025-07-14T05:00:00Z'),
       last: Date.parse('2025-07-15T04:45:00Z'),
-      ambiguousHourAssumed: 0
+      ambiguousHourAssumed: 0,
+      repeats: { duplicates: 0, conflicts: 0, overlaps: 0, unchecked: 0 }
     })
   })
 

@@ -1,9 +1,42 @@
 import { describe, expect, test } from 'vitest'
-import { RepeatedHour } from '../../src/parse/repeated-hour.ts'
+import { centralDay } from '../../src/parse/central-time.ts'
+import { ScanCore } from '../../src/parse/scan-core.ts'
+import { makeEsiid } from '../../src/testing/index.ts'
+
+const day = centralDay(2025, 11, 2)!
+
+/** The core as far as it tells the two passes of the repeated hour apart. */
+class RepeatedHour {
+  readonly #core = ScanCore.take(1, [15])
+
+  constructor() {
+    this.#core.beginEntry(1)
+  }
+
+  get assumed(): number {
+    return this.#core.counts.ambiguousHourAssumed
+  }
+
+  /** Another entry of the same file begins. */
+  beginEntry(): void {
+    this.#core.beginEntry(1)
+  }
+
+  /** Places a row of meter `n` on the autumn day: which pass it is taken for, by the instant that it gets. */
+  pass(n: number, start: number, end: number): 'first' | 'second' | undefined {
+    const row = { esiid: makeEsiid(n), day, time: { start, end }, revision: null, direction: 0, estimated: false }
+    const outcome = this.#core.place({ ...row, reading: 100 })
+    if (outcome === 'ROW_AMBIGUOUS_HOUR') return undefined
+    expect(outcome).toBe('accepted')
+    const minute = (this.#core.takeBatch({ index: 0, name: '' })!.start[0]! - day.start) / 60_000
+    // After the hour the wall clock is an hour behind; that is no second pass.
+    return end > 60 && end <= 120 && minute + 15 !== end ? 'second' : 'first'
+  }
+}
 
 /** The passes of rows that end at these minutes of the day; `marker` is SMT's row `02:00,01:15`. */
-function passes(ends: readonly (number | 'marker')[], hour = new RepeatedHour(), group = 'a') {
-  return ends.map(end => (end === 'marker' ? hour.pass(group, 120, 75) : hour.pass(group, end - 15, end)))
+function passes(ends: readonly (number | 'marker')[], hour = new RepeatedHour(), meter = 0) {
+  return ends.map(end => (end === 'marker' ? hour.pass(meter, 120, 75) : hour.pass(meter, end - 15, end)))
 }
 
 const hour = [75, 90, 105, 120]
@@ -62,11 +95,11 @@ describe('nobody can tell', () => {
 describe('assumed', () => {
   test('counts groups that list the hour once', () => {
     const hours = new RepeatedHour()
-    passes([60, ...hour, 135], hours, 'once')
-    passes([...hour, ...hour], hours, 'twice')
-    passes(['marker', 90], hours, 'second only')
-    passes([15, 30, 135], hours, 'neither')
-    passes([90], hours, 'one row')
+    passes([60, ...hour, 135], hours, 1)
+    passes([...hour, ...hour], hours, 2)
+    passes(['marker', 90], hours, 3)
+    passes([15, 30, 135], hours, 4)
+    passes([90], hours, 5)
     expect(hours.assumed).toBe(2)
   })
 
@@ -89,17 +122,32 @@ describe('groups', () => {
   test('are told apart, however they are mixed', () => {
     const hours = new RepeatedHour()
     const ends = [...hour, 'marker', 90, 105, 120] as const
-    const mixed = ends.flatMap(end => [passes([end], hours, 'a'), passes([end], hours, 'b')])
+    const mixed = ends.flatMap(end => [passes([end], hours, 1), passes([end], hours, 2)])
     expect(mixed.flat()).toEqual([...first, ...second].flatMap(pass => [pass, pass]))
   })
 
-  test('beyond a hundred thousand are forgotten, and never guessed at afterwards', () => {
+  test('are told anew in each entry of a file', () => {
     const hours = new RepeatedHour()
-    passes([60, ...hour], hours, 'forgotten')
-    for (let i = 0; i < 100_000; i++) hours.pass(`other ${i}`, 0, 15)
+    expect(passes(hour, hours)).toEqual(first)
+    hours.beginEntry()
+    expect(passes([...hour, 'marker'], hours)).toEqual([...first, 'second'])
+    expect(hours.assumed).toBe(0)
+  })
+
+  test('are remembered while others come, 65,000 at least', () => {
+    const hours = new RepeatedHour()
+    passes([60, ...hour], hours, 1)
+    for (let i = 0; i < 65_000; i++) hours.pass(100 + i, 0, 15)
+    expect(passes(['marker', 90], hours, 1)).toEqual(['second', 'second'])
+  })
+
+  test('beyond that are forgotten, and never guessed at afterwards', () => {
+    const hours = new RepeatedHour()
+    passes([60, ...hour], hours, 1)
+    for (let i = 0; i < 140_000; i++) hours.pass(100 + i, 0, 15)
     // Its second pass comes now, and looks like a first one.
-    expect(passes(hour, hours, 'forgotten')).toEqual(new Array(4).fill(nobody))
+    expect(passes(hour, hours, 1)).toEqual(new Array(4).fill(nobody))
     // A day that begins at its beginning is told as ever.
-    expect(passes([15, ...hour, 'marker'], hours, 'new')).toEqual(['first', ...first, 'second'])
+    expect(passes([15, ...hour, 'marker'], hours, 2)).toEqual(['first', ...first, 'second'])
   })
 })

@@ -1,0 +1,101 @@
+import type { EntryLabel, IntervalBatch } from '../batch.ts'
+import { ParseError, type RowCode, reasonFor } from '../errors.ts'
+import { type Quality, type RowCounts, type RowReject, tooManyRejects } from './file-account.ts'
+import type { PlaceOutcome, RowCells, ScanCore } from './scan-core.ts'
+
+/** 0.00001 kWh, the smallest step that a store keeps. */
+const UNITS = 100_000
+
+/** Where and how an entry's rows begin. */
+export interface EntryStart {
+  readonly core: ScanCore
+  readonly entry: EntryLabel
+  /** Path of the file, for errors. */
+  readonly file: string | undefined
+  /** Rejects after which to give up. */
+  readonly maxRejects: number
+}
+
+/** What was counted in an entry. */
+export interface EntryCounts {
+  readonly rows: RowCounts
+  readonly rejects: readonly RowReject[]
+  readonly quality: Quality
+}
+
+/** The rows of one entry on their way through the core: batches out, and every row in the account. */
+export class EntryRows {
+  readonly #start: EntryStart
+  readonly #rejects: RowReject[] = []
+  #batches: IntervalBatch[] = []
+  /** Rows that the core did not read itself. */
+  #odd = 0
+  #repeatedHeader = 0
+
+  constructor(start: EntryStart) {
+    this.#start = start
+  }
+
+  /** Takes a row that the core leaves to JavaScript. */
+  take(row: RowCells | RowCode | 'repeated-header', offset: number): void {
+    this.#odd++
+    if (row === 'repeated-header') this.#repeatedHeader++
+    else if (typeof row === 'string') this.reject(row, offset)
+    else this.#place(row, offset)
+  }
+
+  #place(row: RowCells, offset: number): void {
+    const { core } = this.#start
+    if (core.full) this.flush()
+    const outcome: PlaceOutcome = core.place(row)
+    // Nothing is said of a bad reading before its place is known to be right.
+    const code = outcome === 'step' ? row.reading : outcome
+    if (typeof code === 'string' && code.startsWith('ROW_')) this.reject(code as RowCode, offset)
+  }
+
+  reject(code: RowCode, offset: number): void {
+    const { core, maxRejects, file, entry } = this.#start
+    this.#rejects.push({ code, line: core.line, offset, reason: reasonFor(code) })
+    if (this.#rejects.length <= maxRejects) return
+    throw tooManyRejects(this.#rejects, this.#counts(), { file, entry: entry.name })
+  }
+
+  /** Ends the batch under way. */
+  flush(): void {
+    const batch = this.#start.core.takeBatch(this.#start.entry)
+    if (batch) this.#batches.push(batch)
+  }
+
+  /** The batches that were filled since the last call. */
+  given(): readonly IntervalBatch[] {
+    const batches = this.#batches
+    this.#batches = []
+    return batches
+  }
+
+  counts(): EntryCounts {
+    const { estimated, units, first, last, ambiguousHourAssumed, repeats } = this.#start.core.counts
+    const kwh = {
+      consumption: units.consumption / UNITS,
+      surplusGeneration: units.surplusGeneration / UNITS
+    }
+    const quality = { estimated, kwh, first, last, ambiguousHourAssumed, repeats }
+    return { rows: this.#counts(), rejects: this.#rejects, quality }
+  }
+
+  error(code: ConstructorParameters<typeof ParseError>[0], what: string, line?: number): ParseError {
+    return new ParseError(code, what, { file: this.#start.file, entry: this.#start.entry.name, line })
+  }
+
+  #counts(): RowCounts {
+    const { read, accepted, placeholder, missing } = this.#start.core.counts
+    return {
+      read: read + this.#odd,
+      accepted,
+      rejected: this.#rejects.length,
+      placeholder,
+      missing,
+      repeatedHeader: this.#repeatedHeader
+    }
+  }
+}
