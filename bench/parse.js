@@ -1,86 +1,79 @@
-// Reading intervals from plain CSV: contenders on the same bytes, each in a process of its own. A contender whose rows
-// or kWh differ from the maker's truth is printed as wrong and not timed.
-import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
-import { cpus } from 'node:os'
+// Reading intervals from CSV, side by side: races on files of three shapes and two sizes, the days of the clock change, a
+// report. See README.md.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import {
-  addDays,
-  addTotals,
-  emptyTotals,
-  intervalReportChunks,
-  makeEsiid,
-  makeMeterDay,
-  totalsOf
-} from '@intelliwatt/smt-ingest/testing'
+import { parseArgs } from 'node:util'
+import { readClockChanges } from './clock-change.js'
+import { shapes } from './files.js'
+import { ask, contenders, idleRssMb, own, race } from './measure.js'
+import { sectionsOf, writeResultsPage } from './report.js'
 
-const here = path => fileURLToPath(new URL(path, import.meta.url))
-const megabytes = Number(process.argv[2] ?? 100)
-const rounds = Number(process.argv[3] ?? 5)
-const contenders = ['newlines', 'smt-ingest', 'csv-parse']
-
-mkdirSync(here('data'), { recursive: true })
-mkdirSync(here('results'), { recursive: true })
-const file = here(`data/sorted-${megabytes}.csv`)
-const truth = makeFile(file, megabytes * 1e6)
-const size = statSync(file).size
-
-const rows = contenders.map(name => {
-  const runs = []
-  for (let round = 0; round < rounds; round++) {
-    const output = execFileSync(process.execPath, [here('run-one.js'), name, file], { encoding: 'utf8' })
-    runs.push(JSON.parse(output))
+const { values: options } = parseArgs({
+  options: {
+    megabytes: { type: 'string', default: '100' },
+    large: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    only: { type: 'string', default: shapes.join() },
+    contenders: { type: 'string', default: contenders.map(({ name }) => name).join() },
+    minutes: { type: 'string', default: '18' },
+    write: { type: 'boolean', default: false },
+    report: { type: 'boolean', default: false }
   }
-  const wrong = runs.find(run => run.rows !== truth.rows || (run.milliKwh !== null && run.milliKwh !== truth.milliKwh))
-  const seconds = median(runs.map(run => run.seconds))
-  return { name, version: runs[0].version, wrong: wrong ?? null, seconds, rssMb: median(runs.map(run => run.rssMb)) }
 })
+const resultsFile = fileURLToPath(new URL('results/parse.json', import.meta.url))
+const begun = Date.now()
 
-const own = rows.find(({ name }) => name === 'smt-ingest')
-const table = [
-  '| contender | rows/s | MB/s | ours is so many times as fast | peak RSS |',
-  '| --- | --- | --- | --- | --- |',
-  ...rows.map(row => {
-    const name = `${row.name}${row.version ? ` ${row.version}` : ''}`
-    if (row.wrong) return `| ${name} | wrong: ${row.wrong.rows} rows, ${row.wrong.milliKwh} Wh | | | |`
-    const ratio = row === own ? '' : `${(row.seconds / own.seconds).toFixed(1)}x`
-    const rate = Math.round(truth.rows / row.seconds / 1000).toLocaleString('en-US')
-    return `| ${name} | ${rate} k | ${Math.round(size / 1e6 / row.seconds)} | ${ratio} | ${Math.round(row.rssMb)} MB |`
-  })
-].join('\n')
-const scope = `${(size / 1e6).toFixed(0)} MB, ${truth.rows.toLocaleString('en-US')} rows sorted by meter and day, median of ${rounds}`
-const machine = `Node ${process.versions.node}, ${cpus().length} cores, ${process.platform} ${process.arch}`
-process.stdout.write(`${scope}\n${machine}\n\n${table}\n`)
-writeFileSync(here('results/parse.json'), JSON.stringify({ scope, machine, truth, rows }, null, 2))
-const results = readFileSync(here('RESULTS.md'), 'utf8')
-const marks = /(<!-- parse -->)[\s\S]*?(<!-- \/parse -->)/
-writeFileSync(
-  here('RESULTS.md'),
-  results.replace(marks, (_, open, close) => `${open}\n\n${scope}. ${machine}.\n\n${table}\n\n${close}`)
-)
-process.exitCode = rows.some(row => row.wrong) ? 1 : 0
+if (options.report) writeResultsPage(sectionsOf(JSON.parse(readFileSync(resultsFile, 'utf8'))))
+else await main()
 
-/** Ordinary days of many meters, one meter after another; gives what the file truly holds. */
-function makeFile(path, bytes) {
-  const output = openSync(path, 'w')
-  const totals = emptyTotals()
-  let written = 0
-  function* meterDays() {
-    for (let n = 1; written < bytes; n++) {
-      for (let d = 0; d < 30; d++) {
-        const day = makeMeterDay({ esiid: makeEsiid(n, 17), date: addDays('2025-06-01', d), solar: n % 8 === 0 })
-        addTotals(totals, totalsOf([day]))
-        yield day
-      }
-    }
-  }
-  for (const chunk of intervalReportChunks(meterDays())) written += writeSync(output, chunk)
-  closeSync(output)
-  const { consumption, 'surplus-generation': surplus } = totals.milliKwh
-  return { rows: totals.rows.accepted, milliKwh: consumption + surplus }
+async function main() {
+  const results = await measure()
+  const sections = sectionsOf(results)
+  for (const [name, text] of Object.entries(sections)) process.stdout.write(`## ${name}\n\n${text}\n\n`)
+  const oursIsWrong = results.races.some(({ runs }) => runs.some(({ name, wrong }) => name === own && wrong))
+  process.exitCode = oursIsWrong ? 1 : 0
+  // A trial must not pass for a run.
+  if (!options.write && process.argv.length > 2) return say('a trial: nothing was written')
+  mkdirSync(fileURLToPath(new URL('results', import.meta.url)), { recursive: true })
+  writeFileSync(resultsFile, `${JSON.stringify(results, null, 1)}\n`)
+  writeResultsPage(sections)
 }
 
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)]
+async function measure() {
+  const megabytes = Number(options.megabytes)
+  const large = Number(options.large ?? (megabytes === 100 ? 500 : 0))
+  const entrants = contenders.filter(({ name }) => options.contenders.split(',').includes(name))
+  const deadline = begun + Number(options.minutes) * 60_000
+  const common = { warmUpMegabytes: Math.min(megabytes, 100), rounds: Number(options.rounds), deadline, say }
+  const chosen = shapes.filter(shape => options.only.split(',').includes(shape))
+  const races = []
+  for (const size of [megabytes, large].filter(Boolean)) {
+    const fit = size > megabytes ? entrants.filter(entrant => entrant.large) : entrants
+    for (const shape of chosen) races.push(await race(fit, { shape, megabytes: size, ...common }))
+  }
+  return {
+    machine: machine(),
+    megabytes,
+    large,
+    rounds: common.rounds,
+    settings: Object.fromEntries(entrants.map(({ name }) => [name, ask('settings', name)])),
+    idleRssMb: idleRssMb(),
+    clockChanges: readClockChanges(
+      entrants.filter(({ floor }) => !floor).map(({ name }) => name),
+      say
+    ),
+    races,
+    minutes: Math.round((Date.now() - begun) / 6000) / 10
+  }
+}
+
+function machine() {
+  const [{ model }] = cpus()
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
+  return `Node ${process.versions.node}, ${process.platform} ${process.arch}, ${cpus().length} cores (${model}), ${memory}`
+}
+
+function say(text) {
+  process.stderr.write(`[${Math.round((Date.now() - begun) / 1000)} s] ${text}\n`)
 }

@@ -1,20 +1,46 @@
-// Ours, with every check, conversion and count on.
-import { createReadStream } from 'node:fs'
+// Ours, through the public stream: every check, conversion and count on.
+import { createReadStream, readFileSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { FileAccount, IntervalParser } from '@intelliwatt/smt-ingest'
+import { lastFour, revisionsFrom, Tally } from './tally.js'
+
+export const version = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+export const settings = '`new IntervalParser()`, chunks of 1 MiB'
 
 export async function run(file) {
-  let rows = 0
-  let kwh
+  const tally = new Tally()
   await pipeline(
-    createReadStream(file, { highWaterMark: 256 * 1024 }),
+    createReadStream(file, { highWaterMark: 1024 * 1024 }),
     new IntervalParser().stream(),
     async batches => {
-      for await (const batch of batches) {
-        if (batch instanceof FileAccount) kwh = batch.quality.kwh
-        else rows += batch.length
-      }
+      for await (const batch of batches) if (!(batch instanceof FileAccount)) addColumns(tally, batch)
     }
   )
-  return { rows, milliKwh: Math.round((kwh.consumption + kwh.surplusGeneration) * 1000) }
+  return tally
+}
+
+/** What `tally.add` does, over the columns of a batch. */
+function addColumns(tally, { length, start, revision, kwh, estimated, direction, meter, esiids }) {
+  const tails = esiids.map(lastFour)
+  let milliKwh = 0
+  let startSum = 0
+  let revisionSum = 0
+  let estimates = 0
+  let surplus = 0
+  let esiidSum = 0
+  for (let i = 0; i < length; i++) {
+    milliKwh += Math.round(kwh[i] * 1000)
+    startSum += start[i] / 900_000
+    revisionSum += revision[i] / 1000 - revisionsFrom
+    estimates += estimated[i]
+    surplus += direction[i]
+    esiidSum += tails[meter[i]]
+  }
+  tally.rows += length
+  tally.milliKwh += milliKwh
+  tally.startSum += startSum
+  tally.revisionSum += revisionSum
+  tally.estimated += estimates
+  tally.surplus += surplus
+  tally.esiidSum += esiidSum
 }
