@@ -68,143 +68,141 @@ describe('docs/errors.md', () => {
 })
 
 describe('docs/time.md', () => {
-  const at = (name: string) => text('docs/time.md').split(`\n## ${name}\n`)[1]!.split('\n## ')[0]!
-  /** Below a heading: what stands in the first two columns of its table. */
-  const table = (name: string) =>
-    [...at(name).matchAll(/^\| (.+) \| (.+) \|$/gm)].map(([, form, says]) => [form, says]).slice(2)
+  const page = text('docs/time.md')
+  /** The cells of every line of a table, its header line included. */
+  const cellsOf = (section: string) =>
+    [...section.matchAll(/^\|(.*)\|$/gm)]
+      .map(([, line]) => line!.split('|').map(cell => cell.trim()))
+      .filter(([cell]) => !cell!.startsWith('---'))
+  const section = (heading: string) => page.split(`\n## ${heading}\n`)[1]!.split('\n## ')[0]!
 
-  /** Rows of one day from their labels, as `01:45,02:00`. */
-  const rowsOn = (date: string, labels: readonly string[], more = {}) =>
-    labels.map(label => row({ date, start: label.slice(0, 5), end: label.slice(6), ...more }))
-  /** The labels of the day's quarter hours from one hour to another, as an ordinary day has them. */
-  const hours = (from: number, to: number) =>
-    Array.from({ length: (to - from) * 4 }, (_, i) => quarter(from * 4 + i)).map(({ start, end }) =>
-      `${start},${end}`.replaceAll(' ', '')
-    )
+  /** A table of rows and of what each becomes, as the page has it. */
+  interface WorkedTable {
+    readonly heading: string
+    /** As it stands in the rows' `USAGE_DATE`. */
+    readonly date: string
+    readonly rows: readonly WorkedRow[]
+    /** The sentence below it, as `96 rows: 92 intervals, 4 placeholders`. */
+    readonly sum: string | undefined
+  }
+  type WorkedRow = readonly [start: string, end: string, kwh: string, becomes: string]
 
-  /** What reading some rows gives, as docs/time.md speaks of it. */
-  async function outcome(rows: readonly string[]) {
-    const reading = await read(csv(...rows))
-    const { rows: counts, quality } = reading.account
-    const instants = reading.intervals.map(({ start }) => iso(start)!.slice(11, 16))
-    return {
-      instants,
-      distinct: new Set(reading.intervals.map(({ start }) => start)).size,
-      rejects: rejectsOf(reading).map(([code]) => code),
-      placeholder: counts.placeholder,
-      missing: counts.missing,
-      ambiguousHourAssumed: quality.ambiguousHourAssumed
-    }
+  const worked: WorkedTable[] = page.split(/^(?=## )/m).flatMap(chapter => {
+    const dateIn = (part: string) => /`USAGE_DATE` (\d+\/\d+\/\d{4})/.exec(part)?.[1]
+    const [intro, ...sections] = chapter.split(/^### /m)
+    return sections.map(section => ({
+      heading: section.slice(0, section.indexOf('\n')),
+      date: dateIn(section) ?? dateIn(intro!)!,
+      rows: cellsOf(section).slice(1) as unknown as WorkedRow[],
+      sum: /^(\d+ rows: .*)\.$/m.exec(section)?.[1]
+    }))
+  })
+
+  const quarterMs = 15 * 60_000
+  const minutes = (label: string) => Number(label.split(':')[0]) * 60 + Number(label.split(':')[1])
+  const shown = (at: number) => `${new Date(at).toISOString().slice(0, 16)}Z`
+
+  /** Writes out `…`: the quarter hours between its neighbours, each a quarter of an hour after the one before. */
+  function writeOut(rows: readonly WorkedRow[]): WorkedRow[] {
+    return rows.flatMap((row, i) => {
+      if (row[0] !== '…') return [row]
+      const [before, after] = [rows[i - 1], rows[i + 1]]
+      const from = before ? (minutes(before[1]) % 1440) / 15 : 0
+      const to = after ? minutes(after[0]) / 15 : 96
+      const first = before ? Date.parse(before[3]) + quarterMs : Date.parse(after![3]) - (to - from) * quarterMs
+      if (after) expect(shown(first + (to - from) * quarterMs)).toBe(after[3])
+      return Array.from({ length: to - from }, (_, n): WorkedRow => {
+        const { start, end } = quarter(from + n)
+        return [start, end, '0.231', shown(first + n * quarterMs)]
+      })
+    })
   }
 
-  const blank = { kwh: '', flag: '' }
-  const spring = '03/09/2025'
-  const springCases: [form: string, says: string, rows: string[], outcome: object][] = [
-    [
-      '`01:45,02:00`',
-      'the last quarter hour of standard time',
-      rowsOn(spring, ['01:45,02:00']),
-      { instants: ['07:45'], rejects: [] }
-    ],
-    [
-      '`02:00,02:15` to `02:45,03:00`, kWh blank',
-      'placeholder: counted, no interval',
-      [...rowsOn(spring, ['01:45,02:00']), ...rowsOn(spring, hours(2, 3), blank)],
-      { instants: ['07:45'], placeholder: 4, missing: 0, rejects: [] }
-    ],
-    [
-      'the same with a reading',
-      'rejected, `ROW_NONEXISTENT_HOUR`',
-      [...rowsOn(spring, ['01:45,02:00']), ...rowsOn(spring, hours(2, 3))],
-      { instants: ['07:45'], placeholder: 0, rejects: new Array(4).fill('ROW_NONEXISTENT_HOUR') }
-    ],
-    [
-      '`01:45,03:00`',
-      'the same quarter hour as `01:45,02:00`, seen from the new clock',
-      rowsOn(spring, ['01:45,03:00']),
-      { instants: ['07:45'], rejects: [] }
-    ],
-    [
-      '`03:00,03:15`',
-      'the first quarter hour of daylight time',
-      rowsOn(spring, ['03:00,03:15']),
-      { instants: ['08:00'], rejects: [] }
+  test('has a table for each way to write a day, and lists them all', () => {
+    const anchor = (heading: string) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w ]/g, '')
+        .replaceAll(' ', '-')
+    const list = cellsOf(section('Look it up')).slice(1)
+    expect(list.map(([link, sum]) => [/\(#(.*)\)/.exec(link!)![1], sum])).toEqual(
+      worked.map(({ heading, sum }) => [anchor(heading), sum])
+    )
+    expect(page.match(/^\| start \| end \| kWh \| becomes \|$/gm)).toHaveLength(worked.length)
+    const anchors = [...page.matchAll(/^##+ (.*)$/gm)].map(([, heading]) => anchor(heading!))
+    expect([...page.matchAll(/\]\(#(.*?)\)/g)].filter(([, link]) => !anchors.includes(link!))).toEqual([])
+    expect(new Set(anchors).size).toBe(anchors.length)
+  })
+
+  test.each(worked.map(table => [table.heading, table] as const))('is right about: %s', async (_, table) => {
+    const rows = writeOut(table.rows).filter(([, , kwh]) => kwh !== 'lost')
+    const lines = rows.map(([start, end, kwh]) =>
+      row({ date: table.date, start, end, ...(kwh === 'blank' ? { kwh: '', flag: '' } : { kwh }) })
+    )
+    const reading = await read(csv(...lines))
+
+    const found = new Map<number, string>()
+    for (const [i, { start }] of reading.intervals.entries()) found.set(reading.lines[i]!, shown(start))
+    for (const [code, line] of rejectsOf(reading)) found.set(line, `\`${code}\``)
+    const noInterval = ['placeholder', 'missing']
+    const expected = rows.map(([, , , becomes]) => (noInterval.includes(becomes) ? undefined : becomes))
+    expect(rows.map((_, i) => found.get(i + 2))).toEqual(expected)
+
+    const { rows: counts, quality } = reading.account
+    for (const outcome of ['placeholder', 'missing'] as const) {
+      expect(counts[outcome]).toBe(rows.filter(([, , , becomes]) => becomes === outcome).length)
+    }
+    const more = [
+      [counts.placeholder, 'placeholders'],
+      [counts.missing, 'missing'],
+      [counts.rejected, 'rejected'],
+      [quality.ambiguousHourAssumed, 'hour assumed']
     ]
-  ]
-
-  const autumn = '11/02/2025'
-  const marked = ['02:00,01:15', '01:15,01:30', '01:30,01:45', '01:45,02:00']
-  const [early, late] = [hours(0, 2), hours(2, 24)]
-  const wholeDay = [...early, ...marked, ...late]
-  const autumnCases: typeof springCases = [
-    [
-      '… `01:45,02:00`, `02:00,01:15`, `01:15,01:30`, `01:30,01:45`, `01:45,02:00`, `02:00,02:15`',
-      'as SMT writes it: 100 instants',
-      rowsOn(autumn, wholeDay),
-      { distinct: 100, rejects: [], ambiguousHourAssumed: 0 }
-    ],
-    [
-      '… `01:45,02:00`, `01:00,01:15`, …',
-      'a proper repeat: the same 100 instants',
-      rowsOn(autumn, [...early, ...hours(1, 24)]),
-      { distinct: 100, rejects: [], ambiguousHourAssumed: 0 }
-    ],
-    [
-      '… `01:45,02:00`, `02:00,02:15`',
-      'listed once: taken as the first pass, four intervals missing, counted in `ambiguousHourAssumed`',
-      rowsOn(autumn, ['01:45,02:00', '02:00,02:15']),
-      { instants: ['06:45', '08:00'], rejects: [], ambiguousHourAssumed: 1 }
-    ],
-    [
-      'first pass lost, `00:45,01:00`, `02:00,01:15`, …',
-      'the marker tells: second pass',
-      rowsOn(autumn, ['00:45,01:00', ...marked]),
-      { instants: ['05:45', '07:00', '07:15', '07:30', '07:45'], rejects: [], ambiguousHourAssumed: 0 }
-    ],
-    [
-      'a label of the hour after a later row, or for the third time',
-      'rejected, `ROW_AMBIGUOUS_HOUR`: nobody can tell its pass',
-      rowsOn(autumn, [...hours(1, 2), ...marked, '01:15,01:30', '02:00,02:15', '01:30,01:45']),
-      {
-        instants: ['06:00', '06:15', '06:30', '06:45', '07:00', '07:15', '07:30', '07:45', '08:00'],
-        rejects: ['ROW_AMBIGUOUS_HOUR', 'ROW_AMBIGUOUS_HOUR']
-      }
-    ],
-    [
-      '`01:15,01:30`, `01:15,01:30`, …',
-      'the same: rows sorted by their labels look so, and a guess would move a reading by an hour',
-      rowsOn(autumn, ['01:00,01:15', '01:15,01:30', '01:15,01:30', '01:30,01:45']),
-      { instants: ['06:00', '06:15'], rejects: ['ROW_AMBIGUOUS_HOUR', 'ROW_AMBIGUOUS_HOUR'] }
-    ],
-    [
-      'the whole day once more after its end',
-      'read again from its start',
-      rowsOn(autumn, [...wholeDay, ...wholeDay]),
-      { distinct: 100, rejects: [], ambiguousHourAssumed: 0 }
-    ]
-  ]
-
-  test('has these rows in its tables, and no others', () => {
-    expect(table('Spring')).toEqual(springCases.map(([form, says]) => [form, says]))
-    expect(table('Autumn')).toEqual(autumnCases.map(([form, says]) => [form, says]))
+    const parts = [[counts.accepted, 'intervals'], ...more.filter(([count]) => count !== 0)]
+    expect(table.sum).toBe(`${rows.length} rows: ${parts.map(part => part.join(' ')).join(', ')}`)
   })
 
-  test.each([...springCases, ...autumnCases])('is right about %s: %s', async (_form, _says, rows, expected) => {
-    expect(await outcome(rows)).toMatchObject(expected)
+  test('is right about the revisions that it lists', async () => {
+    const [, ...stamps] = cellsOf(section('Revisions'))
+    expect(stamps.length).toBeGreaterThan(3)
+    const rows = stamps.map(([stamp]) => row({ revision: stamp === 'blank' ? '' : stamp! }))
+    const { intervals } = await read(csv(...rows))
+    expect(
+      intervals.map(({ revision }) => iso(revision)?.replace('.000Z', 'Z') ?? 'none, older than any other')
+    ).toEqual(stamps.map(([, instant]) => instant))
   })
 
-  test('is right that a blank reading anywhere else is missing', async () => {
-    const rows = rowsOn(spring, ['01:45,02:00', '03:00,03:15'], blank)
-    expect(await outcome([row(), ...rows])).toMatchObject({ instants: ['05:00'], missing: 2, placeholder: 0 })
-  })
+  describe('the nineteen ways to bend a reading', () => {
+    const [, ...ways] = cellsOf(section('Nineteen ways to bend a reading'))
+    const later = /^\*\*later\*\*: \w/
+    /** Tests as the table names them: a link to the file, then the title. */
+    const named = ways.flatMap(([number, , , tests]) =>
+      tests!
+        .split('<br>')
+        .filter(part => !later.test(part))
+        .map(part => [number, ...(/^\[(test\/\S+)\]\(\.\.\/\1\): (.+)$/.exec(part) ?? [part]).slice(-2)] as const)
+    )
 
-  test.each([
-    ['the repeated hour', '11/02/2025 01:30:00', '2025-11-02T06:30:00.000Z'],
-    ['the skipped hour', '03/09/2025 02:30:00', '2025-03-09T08:30:00.000Z'],
-    ['no hour at all', '', null]
-  ])('is right about a revision of %s', async (_, revision, expected) => {
-    const { intervals } = await read(csv(row({ revision })))
-    expect(intervals.map(({ revision }) => iso(revision))).toEqual([expected])
+    test('are all there, each once, with a test or a mark that says what it waits for', () => {
+      expect(ways.map(([number]) => Number(number))).toEqual(Array.from({ length: 19 }, (_, i) => i + 1))
+      expect(ways.filter(cells => cells.length !== 4 || cells.includes(''))).toEqual([])
+      const untested = ways.filter(([number]) => !named.some(([n]) => n === number))
+      expect(untested.every(([, , , tests]) => later.test(tests!))).toBe(true)
+    })
+
+    test.each(named)('%s names a test that is in %s: %s', (_, path, title) => {
+      const quoted = `'${title}'`
+      expect(text(path!).includes(quoted), `no test ${quoted} in ${path}`).toBe(true)
+    })
+
+    test('have all the tests that were written for them', () => {
+      const titles = [...text('test/parse/bent-rows.test.ts').matchAll(/^ {2}test\('(.+?)',/gm)].map(
+        ([, title]) => title
+      )
+      expect(titles.length).toBeGreaterThan(15)
+      const cited = named.filter(([, path]) => path === 'test/parse/bent-rows.test.ts').map(([, , title]) => title)
+      expect(cited.toSorted()).toEqual(titles.toSorted())
+    })
   })
 })
 
