@@ -8,8 +8,8 @@ const folder = fileURLToPath(new URL('../src/parse/core/', import.meta.url))
 const target = `${folder}compiled.ts`
 const options = [
   ...['--runtime', 'stub', '--noAssert', '--use', 'abort=', '--enable', 'simd', '--enable', 'bulk-memory'],
-  // Pages for a batch of 8,192 rows; larger ones grow it.
-  ...['--initialMemory', '352', '-O3', '--converge']
+  // Pages of 64 KiB, as many as core/memory.ts lays out.
+  ...['--initialMemory', '450', '--maximumMemory', '450', '-O3', '--converge']
 ]
 
 /** Compiles when there is something new. */

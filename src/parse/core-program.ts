@@ -14,9 +14,9 @@ type VariableName =
 export interface CoreExports extends Readonly<Record<VariableName, Variable>> {
   readonly consumed: Variable<bigint>
   readonly surplus: Variable<bigint>
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+  readonly memory: { readonly buffer: ArrayBuffer }
   mix(head: bigint, tail: bigint): void
-  setUp(rows: number, lengths: number, longestLine: number): number
+  setUp(rows: number, lengths: number, longestLine: number): void
   beginFile(): void
   beginEntry(columns: number, alike: number, headerLine: number): void
   makeRoom(): number

@@ -11,9 +11,8 @@ export const LONGEST_LINE = 8192
 /** Bytes that the core takes at a time; what a cut row leaves behind fits beside them. */
 const PIECE = 128 * 1024
 
-/** Cores that wait for the next file, and the memory that one of them may hold. */
+/** Cores that wait for the next file. */
 const MOST_IDLE = 2
-const MOST_IDLE_BYTES = 32 * 1024 * 1024
 
 // What follows is numbered as in core/index.ts.
 
@@ -94,16 +93,15 @@ export class ScanCore {
     this.#lengths = lengths
     const [head, tail] = getRandomValues(new BigUint64Array(2))
     this.#core.mix(head!, tail!)
-    const { memory } = this.#core
-    const more = this.#core.setUp(batchRows, lengths, LONGEST_LINE) - memory.buffer.byteLength
-    if (more > 0) memory.grow(Math.ceil(more / 65_536))
-    this.#bytes = new Uint8Array(memory.buffer)
-    this.#text = Buffer.from(memory.buffer)
-    this.#days = new Int32Array(memory.buffer, this.#core.dayTable.value)
+    this.#core.setUp(batchRows, lengths, LONGEST_LINE)
+    const { buffer } = this.#core.memory
+    this.#bytes = new Uint8Array(buffer)
+    this.#text = Buffer.from(buffer)
+    this.#days = new Int32Array(buffer, this.#core.dayTable.value)
   }
 
   release(): void {
-    if (idle.length < MOST_IDLE && this.#bytes.length <= MOST_IDLE_BYTES) idle.push(this)
+    if (idle.length < MOST_IDLE) idle.push(this)
   }
 
   /** The rows of an entry come next, in these columns; without any, every row comes through {@link ScanCore.place}. */

@@ -36,6 +36,7 @@ const STAGING = /^\.staging-.*\.ndjson$/
  * Memory: the text of one batch.
  */
 export class NdjsonSink extends Sink {
+  protected override readonly takesAnyLength = true
   readonly #directory: string
 
   constructor(options: NdjsonSinkOptions) {

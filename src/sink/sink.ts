@@ -50,6 +50,9 @@ export abstract class Sink implements AsyncDisposable {
   /** One commit at a time: of two files with the same content, the second must see the first. */
   #closing: Promise<unknown> = Promise.resolve()
 
+  /** Whether intervals of other lengths than 15 minutes may come: true where the store says how long each one is. */
+  protected readonly takesAnyLength: boolean = false
+
   /** Begins the staging of one file. The only thing a sink must bring. */
   protected abstract begin(file: IngestFile, claim: Claim): Promise<SinkTransaction>
 
@@ -64,6 +67,7 @@ export abstract class Sink implements AsyncDisposable {
       claim: async () => (await this.ledger()).claim(labelOf(file), options),
       begin: claim => this.begin(file, claim),
       ledger: () => this.ledger(),
+      takesAnyLength: this.takesAnyLength,
       oneAtATime: work => this.#oneAtATime(work)
     })
   }
@@ -109,6 +113,7 @@ interface SinkHooks {
   claim(): Promise<Awaited<ReturnType<Ledger['claim']>>>
   begin(claim: Claim): Promise<SinkTransaction>
   ledger(): Promise<Ledger>
+  readonly takesAnyLength: boolean
   oneAtATime<T>(work: () => Promise<T>): Promise<T>
 }
 
@@ -183,6 +188,9 @@ export class SinkStream extends Writable {
     if (chunk instanceof FileAccount) {
       this.#account = chunk
     } else if (chunk instanceof IntervalBatch) {
+      if (chunk.minutes?.some(minutes => minutes !== 15) && !this.#hooks.takesAnyLength) {
+        throw this.#broken('SINK_INTERVAL_LENGTH', 'an interval is not of 15 minutes')
+      }
       this.#accepted += chunk.length
       await this.#transaction.write(chunk)
     } else {
@@ -255,7 +263,7 @@ export class SinkStream extends Writable {
     await transaction?.rollback()
   }
 
-  #broken(code: 'SINK_NO_ACCOUNT' | 'SINK_ROW_EQUATION', what: string): SinkError {
+  #broken(code: 'SINK_NO_ACCOUNT' | 'SINK_ROW_EQUATION' | 'SINK_INTERVAL_LENGTH', what: string): SinkError {
     return new SinkError(code, what, { file: this.#file.path })
   }
 }

@@ -25,6 +25,7 @@ import {
   readOther,
   readRevision,
   readStart,
+  readTail,
   SPRING,
   skipBlanks,
   startMinute,
@@ -48,7 +49,23 @@ import {
   passOf,
   unchecked
 } from './groups'
-import { DAYS, ESIID, INPUT, LONGEST_PREFIX, PREFIX, ROLES } from './memory'
+import {
+  DAYS,
+  DIRECTION,
+  ESIID,
+  ESTIMATED,
+  INPUT,
+  KWH,
+  LINE,
+  LONGEST_PREFIX,
+  METER,
+  METER_TEXTS,
+  MINUTES,
+  PREFIX,
+  REVISION,
+  ROLES,
+  START
+} from './memory'
 
 export { assumed, conflicts, duplicates, mix, overlaps, unchecked, unknownDay }
 
@@ -103,6 +120,8 @@ let columns: i32 = 0
 let alike: i32 = 0
 /** Bytes of them in the row before; 0 when there is none to compare with. */
 let prefix: i32 = 0
+/** Behind them stand start, end, kWh, flag and direction, as SMT writes them. */
+let usualTail: bool = false
 let prefixEnd: usize = 0
 /** Bit 0: intervals of 15 minutes are taken; bit 1: of 30, bit 2: of 60. */
 let lengths: i32 = 1
@@ -113,10 +132,10 @@ let consumptionGroup: usize = 0
 let surplusGroup: usize = 0
 let groupsOf: u32 = 0
 
-export function setUp(rows: i32, allowedLengths: i32, longest: i32): usize {
+export function setUp(rows: i32, allowedLengths: i32, longest: i32): void {
   lengths = allowedLengths
   longestLine = longest
-  return batch.layOut(rows)
+  batch.setCapacity(rows)
 }
 
 /** Nothing of earlier files is known any more. */
@@ -130,6 +149,7 @@ export function beginEntry(columnCount: i32, alikeColumns: i32, headerLine: i32)
   columns = columnCount
   alike = alikeColumns
   prefix = 0
+  usualTail = columnCount === alikeColumns + 5 && load<u64>(ROLES + <usize>alikeColumns) << 24 === 0x0807060504000000
   at = INPUT
   end = INPUT
   line = headerLine
@@ -167,7 +187,13 @@ export function scan(): i32 {
   while (at < end) {
     if (batch.length === batch.capacity) return FULL
     const row = at
-    const next = readRow(row)
+    let next: usize = 0
+    if (prefix > 0) {
+      if (startsAlike(row)) {
+        if (usualTail) next = readTail(row + <usize>prefix)
+      } else prefix = 0
+    }
+    if (next === 0) next = readRow(row)
     if (next === 0 || next - row > <usize>longestLine) return oddRow(row)
     at = next
     line++
@@ -210,12 +236,9 @@ function readRow(row: usize): usize {
   let p = row
   let column = 0
   if (prefix > 0) {
-    if (startsAlike(row)) {
-      p += <usize>prefix
-      column = alike
-    } else prefix = 0
-  }
-  if (column === 0) {
+    p += <usize>prefix
+    column = alike
+  } else {
     forget()
     prefixEnd = 0
   }
@@ -391,26 +414,27 @@ export function emptyBatch(): void {
   batch.empty()
 }
 
+/** Addresses of the batch's columns, in the order of the batch's own fields; last the digits of its meters. */
 export function column(n: i32): usize {
   switch (n) {
     case 0:
-      return batch.start
+      return START
     case 1:
-      return batch.kwh
+      return KWH
     case 2:
-      return batch.revisions
+      return REVISION
     case 3:
-      return batch.lines
+      return LINE
     case 4:
-      return batch.meters
+      return METER
     case 5:
-      return batch.flags
+      return ESTIMATED
     case 6:
-      return batch.directions
+      return DIRECTION
     case 7:
-      return batch.minutes
+      return MINUTES
     default:
-      return batch.texts
+      return METER_TEXTS
   }
 }
 

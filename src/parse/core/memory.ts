@@ -36,5 +36,21 @@ export const MOST_SHEETS: u32 = 0x4000
 export const SHEET_SIZE: usize = 808
 export const SHEETS: usize = INDEX_B + INDEX_SIZE
 
-/** The columns of the batch under way, then its meters. */
-export const BATCH: usize = SHEETS + <usize>MOST_SHEETS * SHEET_SIZE
+/** Rows that a batch may have at most, and its columns. */
+export const MOST_ROWS: usize = 0x10000
+export const START: usize = SHEETS + <usize>MOST_SHEETS * SHEET_SIZE
+export const KWH: usize = START + MOST_ROWS * 8
+export const REVISION: usize = KWH + MOST_ROWS * 8
+export const LINE: usize = REVISION + MOST_ROWS * 8
+export const METER: usize = LINE + MOST_ROWS * 4
+export const ESTIMATED: usize = METER + MOST_ROWS * 4
+export const DIRECTION: usize = ESTIMATED + MOST_ROWS
+export const MINUTES: usize = DIRECTION + MOST_ROWS
+/** The digits of its meters, a comma behind each. */
+export const METER_TEXTS: usize = MINUTES + MOST_ROWS
+/** A hash table of its meters, with at least twice as many places as rows. */
+export const METER_PLACES: usize = METER_TEXTS + MOST_ROWS * 24
+export const METER_PLACE_SIZE: usize = 24
+
+/** Where the memory ends. */
+export const END: usize = METER_PLACES + MOST_ROWS * 2 * METER_PLACE_SIZE
