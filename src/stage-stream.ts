@@ -27,7 +27,7 @@ export class StageStream<In, Out> extends Duplex {
   #done = false
 
   constructor(body: StageBody<In, Out>, options: StageStreamOptions = {}) {
-    super({ writableHighWaterMark: 1024 * 1024, ...options, emitClose: true })
+    super({ ...options, emitClose: true })
     this.#body = body(this.#inlet, this.#abort.signal)
   }
 

@@ -67,7 +67,7 @@ const idle: ScanCore[] = []
 /**
  * One running core: WebAssembly, compiled from `core/`. It knows rows, days and repeats, and nothing of files.
  *
- * Memory: 1 MB, one batch, and with the number of meter-days up to 13 MB to recognise rows that come again and 7 MB to
+ * Memory: 1 MB, one batch, and with the number of meter-days up to 7 MB to recognise rows that come again and 7 MB to
  * tell the two passes of the repeated hour apart.
  */
 export class ScanCore {

@@ -1,7 +1,7 @@
 import net from 'node:net'
 import pRetry from 'p-retry'
 import type { Client, SFTPWrapper } from 'ssh2'
-import SftpClient from 'ssh2-sftp-client'
+import type SftpClient from 'ssh2-sftp-client'
 import { AbortError, IngestError, type SourceError } from '../errors.ts'
 import {
   algorithmsOf,
@@ -16,6 +16,7 @@ import {
 } from './host-key.ts'
 import { connectError, type LevelError, type Progress, refusal, tooLate, typeError } from './sftp-connect-errors.ts'
 import { type Login, loginHandler } from './sftp-login.ts'
+import { loadSftpClient } from './ssh2.ts'
 
 /** Where to connect, whom to trust there, and how long to wait. */
 export interface ConnectionSettings {
@@ -87,7 +88,7 @@ function attemptOnce(
 ): Promise<Attempt> {
   const { host, port, connectTimeoutMs, pins } = settings
   // Its default listeners print to the console.
-  const client = new SftpClient('smt-ingest', { error: () => {}, end: () => {}, close: () => {} })
+  const client = new (loadSftpClient())('smt-ingest', { error: () => {}, end: () => {}, close: () => {} })
   // Without noDelay each small request waits up to 40 ms for the peer's delayed acknowledgement.
   const socket = net.connect({ host, port, noDelay: true, keepAlive: true })
   const seen: Progress = { connected: false, handshaken: false, verdict: undefined, error: undefined }

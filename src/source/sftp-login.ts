@@ -1,6 +1,7 @@
-import ssh2, { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey } from 'ssh2'
+import type { AnyAuthMethod, AuthHandlerMiddleware, ParsedKey } from 'ssh2'
 import { ConfigError, SourceError } from '../errors.ts'
 import { type Credential, resolveCredential } from '../options.ts'
+import { loadSsh2 } from './ssh2.ts'
 
 /** One question of a keyboard-interactive login. */
 export interface LoginPrompt {
@@ -66,7 +67,7 @@ export function loginHandler(
 /** Reads a private key, or says which option is wrong. The key's text stays out of the message. */
 export function readPrivateKey(key: string | Uint8Array, passphrase?: string | Uint8Array): ParsedKey {
   const asBuffer = (value: string | Uint8Array) => (typeof value === 'string' ? value : Buffer.from(value))
-  const parsed = ssh2.utils.parseKey(asBuffer(key), passphrase === undefined ? undefined : asBuffer(passphrase))
+  const parsed = loadSsh2().utils.parseKey(asBuffer(key), passphrase === undefined ? undefined : asBuffer(passphrase))
   const first = Array.isArray(parsed) ? (parsed[0] as ParsedKey) : parsed
   if (!(first instanceof Error) && first.isPrivateKey()) return first
   if (first instanceof Error && /passphrase|decrypt|integrity/i.test(first.message)) {

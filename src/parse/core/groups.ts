@@ -242,37 +242,48 @@ function sheetOf(group: usize): usize {
   return load<u32>(at) === load<u32>(group, SERIAL) ? at + 8 : 0
 }
 
-/** What marks a quarter hour that a longer interval covers, behind its first. */
-const COVERED: u64 = 1 << 63
+/** The lowest bits of a reading: its flag, and its length in quarter hours. */
+const FLAG_AND_LENGTH: u32 = 7
+/** What marks a quarter hour that a longer interval covers, behind its first: a length that no interval has. */
+const COVERED: u32 = 6
 
 /**
  * Writes a reading down and counts it if its quarter hours were covered before. `quarter` counts from the day's
- * midnight, `length` is in quarter hours, `reading` holds kWh, flag and length in one number that is never 0.
+ * midnight, `length` is in quarter hours.
  */
-export function noteReading(group: usize, quarter: i32, length: i32, reading: u64): void {
+export function noteReading(group: usize, quarter: i32, length: i32, units: i64, flag: i32): void {
+  const reading = inFourBytes(units) | (<u32>length & 6) | <u32>flag
   const readings = sheetOf(group)
   if (readings === 0) {
     unchecked++
     return
   }
-  const at = readings + ((<usize>quarter) << 3)
-  const before = load<u64>(at)
+  const at = readings + ((<usize>quarter) << 2)
+  const before = load<u32>(at)
   if (before === 0 && length === 1) {
-    store<u64>(at, reading)
+    store<u32>(at, reading)
     if ((load<u16>(group, STATE) & SIBLINGS) !== 0) countSiblings(group, quarter, length)
     return
   }
   if (before === reading) duplicates++
-  // The lowest bits are flag and length.
-  else if (before !== 0 && (before & (COVERED | 7)) === (reading & 7)) conflicts++
+  else if (before !== 0 && (before & FLAG_AND_LENGTH) === (reading & FLAG_AND_LENGTH)) conflicts++
   else if (isCovered(at, length)) overlaps++
   else countSiblings(group, quarter, length)
-  store<u64>(at, reading)
-  for (let i = 1; i < length; i++) store<u64>(at + ((<usize>i) << 3), COVERED)
+  store<u32>(at, reading)
+  for (let i = 1; i < length; i++) store<u32>(at + ((<usize>i) << 2), COVERED)
+}
+
+/**
+ * kWh in the upper 29 bits, never 0: exact below 5,368 kWh in one interval. Beyond that the bits are mixed, and one in
+ * 500 million conflicts would be counted as a duplicate.
+ */
+function inFourBytes(units: i64): u32 {
+  const value = <u64>units + 1
+  return value < 0x20000000 ? (<u32>value) << 3 : (<u32>((value * 0x9e3779b97f4a7c15) >> 35) | 1) << 3
 }
 
 function isCovered(at: usize, length: i32): bool {
-  for (let i = 0; i < length; i++) if (load<u64>(at + ((<usize>i) << 3)) !== 0) return true
+  for (let i = 0; i < length; i++) if (load<u32>(at + ((<usize>i) << 2)) !== 0) return true
   return false
 }
 
@@ -301,7 +312,7 @@ function seekSibling(groups: usize, index: usize, count: u32, own: usize, quarte
     if (load<u32>(group, SERIAL) === load<u32>(own, SERIAL)) continue
     const readings = sheetOf(group)
     if (readings === 0) found |= GONE
-    else if (isCovered(readings + ((<usize>quarter) << 3), length)) return COVERS
+    else if (isCovered(readings + ((<usize>quarter) << 2), length)) return COVERS
   }
   return found
 }

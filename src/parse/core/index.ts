@@ -15,6 +15,7 @@ import {
   kindOf,
   LF,
   midnight,
+  ORDINARY,
   QUOTE,
   readDate,
   readDirection,
@@ -329,6 +330,11 @@ function groupOfThis(): usize {
 /** Places the row being read in time, counts it, and adds it to the batch. */
 function placeRow(): i32 {
   const kind = kindOf(day)
+  // Nearly every row.
+  if (kind === ORDINARY && endMinute - startMinute === 15 && startMinute % 15 === 0 && units >= 0 && lengths === 1) {
+    accept(0, midnight(day) + startMinute, startMinute / 15, 15)
+    return ACCEPTED
+  }
   let until = endMinute === 0 ? 1440 : endMinute
   // Where the clock jumps from 02:00 to 03:00, `01:45,03:00` is a quarter hour too.
   if (kind === SPRING && until === CHANGE + 60 && startMinute < CHANGE) until = CHANGE
@@ -367,8 +373,7 @@ function placeRow(): i32 {
 
 function accept(group: usize, minute: i32, quarter: i32, length: i32): void {
   if (group === 0) group = groupOfThis()
-  const kind: u64 = length === 15 ? 0 : length === 30 ? 2 : 4
-  noteReading(group, quarter, length / 15, ((<u64>units + 1) << 3) | kind | <u64>flag)
+  noteReading(group, quarter, length / 15, units, flag)
   batch.add(minute, length, units, line)
   accepted++
   estimated += flag

@@ -32,8 +32,8 @@ export const INDEX_B: usize = INDEX_A + INDEX_SIZE
 
 /** Meter-days whose readings are remembered, to be compared with rows that come again. */
 export const MOST_SHEETS: u32 = 0x4000
-/** Its owner, and 100 readings of eight bytes. */
-export const SHEET_SIZE: usize = 808
+/** Its owner, and 100 readings of four bytes. */
+export const SHEET_SIZE: usize = 408
 export const SHEETS: usize = INDEX_B + INDEX_SIZE
 
 /** Rows that a batch may have at most, and its columns. */
