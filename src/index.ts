@@ -35,8 +35,16 @@ export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
 export type { Claim, ClaimAnswer, ClaimOptions, Ledger } from './ledger/ledger.ts'
 export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
 export type { Credential } from './options.ts'
-export { type EntryAccount, FileAccount, type Quality, type RowCounts, type RowReject } from './parse/file-account.ts'
+export {
+  type EntryAccount,
+  FileAccount,
+  type Quality,
+  type Repeats,
+  type RowCounts,
+  type RowReject
+} from './parse/file-account.ts'
 export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'
+export type { IntervalLayout } from './parse/layouts.ts'
 export { type Closing, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
 export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
 export type { NamePattern } from './source/name-filter.ts'

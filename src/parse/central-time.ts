@@ -31,7 +31,7 @@ const clock = new Intl.DateTimeFormat('en-US', {
 const days = new Map<number, CentralDay | undefined>()
 
 /** A calendar date between 1970 and 2199 as one number: five bits of day, four of month, the years since 1970. */
-export function dayNumber(year: number, month: number, day: number): number {
+function dayNumber(year: number, month: number, day: number): number {
   return ((year - 1970) << 9) | (month << 5) | day
 }
 

@@ -6,7 +6,6 @@ export const PREFIX: usize = 0x400
 export const LONGEST_PREFIX: usize = 128
 /** One byte for each column: its role. */
 export const ROLES: usize = 0x500
-export const MOST_COLUMNS: i32 = 256
 /** An ESIID's digits, where JavaScript places a row itself. */
 export const ESIID: usize = 0x600
 
@@ -37,7 +36,7 @@ export const SHEET_SIZE: usize = 408
 export const SHEETS: usize = INDEX_B + INDEX_SIZE
 
 /** Rows that a batch may have at most, and its columns. */
-export const MOST_ROWS: usize = 0x10000
+const MOST_ROWS: usize = 0x10000
 export const START: usize = SHEETS + <usize>MOST_SHEETS * SHEET_SIZE
 export const KWH: usize = START + MOST_ROWS * 8
 export const REVISION: usize = KWH + MOST_ROWS * 8
@@ -51,6 +50,4 @@ export const METER_TEXTS: usize = MINUTES + MOST_ROWS
 /** A hash table of its meters, with at least twice as many places as rows. */
 export const METER_PLACES: usize = METER_TEXTS + MOST_ROWS * 24
 export const METER_PLACE_SIZE: usize = 24
-
-/** Where the memory ends. */
-export const END: usize = METER_PLACES + MOST_ROWS * 2 * METER_PLACE_SIZE
+// It ends at 430.5 pages of 64 KiB; the compiler is told to give 450.
