@@ -109,6 +109,27 @@ const catalogue = {
     false,
     'Nobody could show us a real file of this layout, so it is not guessed at; send us one, or ask for the CSV report.'
   ),
+  PARSE_XML: file(false, 'The XML is damaged, cut off or not UTF-8; fetch the file again.'),
+  PARSE_XML_REFUSED: file(
+    false,
+    'The XML has a DOCTYPE, or is deeper or longer than any report; take the file as SMT sent it.'
+  ),
+  PARSE_GREEN_BUTTON_METER: file(
+    false,
+    'The feed names no meter, several, or another than the one given; give the ESIID, or take a file of one meter.'
+  ),
+  PARSE_GREEN_BUTTON_TYPE: file(
+    false,
+    'The feed does not say what its readings are (Wh, delivered or received); report the file to us.'
+  ),
+  PARSE_GREEN_BUTTON_CLOCK: file(
+    false,
+    'Nothing proves whether the times are UTC or Texas wall clock, or blocks disagree; give the clock if you know it.'
+  ),
+  PARSE_GREEN_BUTTON_SHAPE: file(
+    false,
+    'The parts of the feed do not stand where they can be put together; report the file to us.'
+  ),
   PARSE_LINE_TOO_LONG: file(false, 'A line is longer than any row can be; the file is not what its header says.'),
   PARSE_TOO_MANY_REJECTS: file(
     false,

@@ -1,5 +1,6 @@
 import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
+import { looksLikeGreenButton } from './green-button/reader.ts'
 import { type BoundLayout, bindLayout, type IntervalLayout, showHeader, unverifiedLayout } from './layouts.ts'
 import { unopened } from './unopened.ts'
 
@@ -7,6 +8,9 @@ const [LF, CR] = [10, 13]
 
 /** Bytes within which a header must end. */
 const LONGEST_HEAD = 64 * 1024
+
+/** Bytes of XML within which its first element must begin. A comment of some kilobytes may stand before it. */
+const XML_HEAD = 16 * 1024
 
 /** The beginning of an entry, up to the end of its first line. */
 export interface EntryHead {
@@ -21,6 +25,7 @@ export interface EntryHead {
 /** What an entry turned out to be. */
 export type EntryKind =
   | { readonly kind: 'intervals'; readonly layout: BoundLayout; readonly head: EntryHead }
+  | { readonly kind: 'green-button' }
   | { readonly kind: 'unknown'; readonly header: string }
 
 /** Where an entry stands, for errors and for what its name promises. */
@@ -33,9 +38,8 @@ export interface EntryPlace {
   readonly layouts: readonly IntervalLayout[]
 }
 
-/** The first line that is not blank, when the bytes hold all of it (or nothing more comes). */
+/** The first line that is not blank, when the bytes hold all of it (or nothing more comes). Of XML, more has to be there. */
 export function findHead(bytes: Uint8Array, complete: boolean): EntryHead | undefined {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const enough = complete || bytes.length >= LONGEST_HEAD
   let from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   for (let number = 1; ; number++) {
@@ -43,11 +47,16 @@ export function findHead(bytes: Uint8Array, complete: boolean): EntryHead | unde
     // A CR at the very end may be half of a CR LF.
     const whole = end < bytes.length && (bytes[end] === LF || end + 1 < bytes.length)
     if (!whole && !enough) return undefined
-    const line = text.toString('latin1', from, end)
+    const line = latin1(bytes.subarray(from, end))
     const next = Math.min(bytes.length, bytes[end] === CR && bytes[end + 1] === LF ? end + 2 : end + 1)
+    if (!enough && bytes.length < XML_HEAD && line.trimStart().startsWith('<')) return undefined
     if (line.trim() !== '' || (enough && next === bytes.length)) return { line, number, next }
     from = next
   }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }
 
 /** Where a line ends: at LF, CR LF or CR alone; or where the bytes end. */
@@ -77,6 +86,7 @@ export function classify(bytes: Uint8Array, head: EntryHead, place: EntryPlace):
   }
   const container = place.packed ? undefined : unopened(bytes)
   if (container) fail('PARSE_UNOPENED', `the file is ${container} that nobody has opened`)
+  if (looksLikeGreenButton(latin1(bytes.subarray(0, XML_HEAD)))) return { kind: 'green-button' }
   const cells = splitCells(head.line) ?? [head.line]
   const unverified = unverifiedLayout(cells)
   if (unverified) fail('LAYOUT_UNVERIFIED', `the layout is ${unverified}`)

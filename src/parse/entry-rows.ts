@@ -31,6 +31,7 @@ export class EntryRows {
   /** Rows that the core did not read itself. */
   #odd = 0
   #repeatedHeader = 0
+  readonly #blank = { missing: 0, placeholder: 0 }
 
   constructor(start: EntryStart) {
     this.#start = start
@@ -42,6 +43,12 @@ export class EntryRows {
     if (row === 'repeated-header') this.#repeatedHeader++
     else if (typeof row === 'string') this.reject(row, offset)
     else this.#place(row, offset)
+  }
+
+  /** Takes a row that is known to have no reading: in an hour that exists, or in one that does not. */
+  takeBlank(outcome: 'missing' | 'placeholder'): void {
+    this.#odd++
+    this.#blank[outcome]++
   }
 
   #place(row: RowCells, offset: number): void {
@@ -93,8 +100,8 @@ export class EntryRows {
       read: read + this.#odd,
       accepted,
       rejected: this.#rejects.length,
-      placeholder,
-      missing,
+      placeholder: placeholder + this.#blank.placeholder,
+      missing: missing + this.#blank.missing,
       repeatedHeader: this.#repeatedHeader
     }
   }

@@ -9,8 +9,9 @@ import { withoutReturn } from '../unpack/byte-reader.ts'
 import { type Entry, readEntries } from '../unpack/read-entries.ts'
 import { classify, type EntryKind, type EntryPlace, findHead, promisesIntervals } from './entry-head.ts'
 import { type EntryAccount, FileAccount, noQuality, noRows, tooManyRejects } from './file-account.ts'
+import { GreenButtonScanner } from './green-button/scanner.ts'
 import { type EntryScanner, IntervalScanner } from './interval-scanner.ts'
-import { layoutSchema, minutesSchema } from './layout-options.ts'
+import { greenButtonSchema, layoutSchema, minutesSchema } from './layout-options.ts'
 import { type IntervalLayout, knownLayouts } from './layouts.ts'
 import { ScanCore } from './scan-core.ts'
 
@@ -50,6 +51,19 @@ export interface IntervalParserOptions {
    * @default [15]
    */
   readonly intervalMinutes?: readonly (15 | 30 | 60)[]
+  /** What is known beforehand of Green Button feeds, which may leave it open. */
+  readonly greenButton?: {
+    /**
+     * The meter of every feed, 17 or 22 digits. A feed that names another one fails.
+     * @default the one that the feed names
+     */
+    readonly esiid?: string | undefined
+    /**
+     * How starts are meant: `utc` as instants; `smt` as SMT's portal writes them, the wall clock of Texas taken for UTC.
+     * @default what the feed itself proves; one that leaves it open fails
+     */
+    readonly clock?: 'utc' | 'smt' | undefined
+  }
 }
 
 const schema = z.strictObject({
@@ -57,14 +71,17 @@ const schema = z.strictObject({
   maxRejects: z.number().int().min(0).default(1000),
   maxRejectShare: z.number().min(0).max(1).default(0.001),
   layouts: z.array(layoutSchema).default([]),
-  intervalMinutes: z.array(minutesSchema).min(1).default([15])
+  intervalMinutes: z.array(minutesSchema).min(1).default([15]),
+  greenButton: greenButtonSchema.default({})
 })
 
 /**
- * Reads the intervals of opened files: ZIP archives (told by their first bytes) or plain CSV, header by header.
+ * Reads the intervals of opened files: ZIP archives (told by their first bytes), plain CSV, header by header, or Green
+ * Button XML.
  *
  * In: opened bytes of one file. Out: batches of intervals, in file order, and last one {@link FileAccount}.
- * Memory: one chunk in and one unpacked, two batches, and the row a chunk cut in half.
+ * Memory: one chunk in and one unpacked, two batches, and the row a chunk cut in half. Of a Green Button feed whose meter
+ * or types stand behind the readings, those readings: 60 MB at most.
  */
 export class IntervalParser implements AsyncDisposable {
   readonly #options: z.output<typeof schema>
@@ -125,10 +142,14 @@ export class IntervalParser implements AsyncDisposable {
     const chunks = entry[Symbol.asyncIterator]()
     const { bytes, kind } = await readHead(entry, chunks, { file, layouts: this.#layouts })
     let size = bytes.length
+    const start = { core, entry: label, file, maxRejects }
     let scanner: EntryScanner | undefined
     if (kind.kind === 'intervals') {
-      scanner = new IntervalScanner({ core, entry: label, file, maxRejects }, kind.layout, kind.head)
+      scanner = new IntervalScanner(start, kind.layout, kind.head)
       yield* scanner.push(bytes.subarray(kind.head.next))
+    } else if (kind.kind === 'green-button') {
+      scanner = new GreenButtonScanner(start, this.#options.greenButton)
+      yield* scanner.push(bytes)
     }
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
       size += next.value.length
@@ -145,7 +166,9 @@ export class IntervalParser implements AsyncDisposable {
     const used = entries.filter(entry => entry.outcome === 'used')
     const place = { file: file?.path }
     if (used.length > 0 && rows.read === 0) {
-      throw new ParseError('PARSE_NO_ROWS', 'a header and no row', { ...place, entry: used[0]!.name })
+      const [{ name, layout }] = used as [EntryAccount]
+      const what = layout === 'green-button' ? 'a Green Button feed and no reading' : 'a header and no row'
+      throw new ParseError('PARSE_NO_ROWS', what, { ...place, entry: name })
     }
     if (used.length === 0 && file && promisesIntervals(file.name)) {
       const header = entries[0]?.header ?? ''
@@ -200,11 +223,11 @@ function accountOf(
   const scanned = scanner?.counts() ?? { rows: noRows, rejects: [], quality: noQuality }
   return {
     ...label,
-    kind: kind.kind,
+    kind: kind.kind === 'green-button' ? 'intervals' : kind.kind,
     outcome: scanner ? 'used' : 'unhandled',
     bytes,
     crc32: entry.crc32 === undefined ? null : entry.crc32.toString(16).padStart(8, '0'),
-    layout: kind.kind === 'intervals' ? kind.layout.layout.name : null,
+    layout: kind.kind === 'intervals' ? kind.layout.layout.name : kind.kind === 'green-button' ? kind.kind : null,
     header: kind.kind === 'unknown' ? kind.header : null,
     ...scanned
   }

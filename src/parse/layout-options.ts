@@ -6,6 +6,14 @@ const column = z.string().trim().min(1)
 /** A length that an interval may have. */
 export const minutesSchema = z.literal([15, 30, 60])
 
+const esiid = z.string().regex(/^10(\d{15}|\d{20})$/, 'must be an ESIID, 17 or 22 digits')
+
+/** What is known of Green Button feeds beforehand. */
+export const greenButtonSchema = z.strictObject({
+  esiid: esiid.optional(),
+  clock: z.literal(['utc', 'smt']).optional()
+})
+
 /** A layout of the user's own, see `IntervalLayout`: complete, and without contradictions. */
 export const layoutSchema = z
   .strictObject({
@@ -20,10 +28,7 @@ export const layoutSchema = z
       flag: column.optional(),
       direction: column.optional()
     }),
-    esiid: z
-      .string()
-      .regex(/^10(\d{15}|\d{20})$/, 'must be an ESIID, 17 or 22 digits')
-      .optional(),
+    esiid: esiid.optional(),
     direction: z.literal(directions).optional(),
     minutes: minutesSchema.optional(),
     midnight: z.literal(['closing-day', 'next-day']).optional()

@@ -5,6 +5,12 @@ export { addDays, centralDay, centralInstant, type DayOptions, type DaySlot, qua
 // Meters, their readings, and reports of them with the truth beside the text.
 
 export {
+  type GreenButtonFeed,
+  type GreenButtonFeedOptions,
+  greenButtonChunks,
+  makeGreenButton
+} from './green-button.ts'
+export {
   type Direction,
   type MeterDay,
   type MeterDayOptions,

@@ -1,7 +1,7 @@
 import type { SaxesTagNS } from 'saxes'
-import { type Block, BlockQueue, type GreenButtonOutcome } from './green-button-blocks.ts'
-import type { GreenButtonClock } from './green-button-clock.ts'
-import { FeedEntry, FeedIndex } from './green-button-feed.ts'
+import { type Block, BlockQueue, type GreenButtonOutcome } from './blocks.ts'
+import type { GreenButtonClock } from './clock.ts'
+import { FeedEntry, FeedIndex } from './feed.ts'
 import {
   type GreenButtonCode,
   greenButtonError,
@@ -11,13 +11,17 @@ import {
   readQuality,
   readValue,
   typeFields
-} from './green-button-format.ts'
-import { XmlReader } from './green-button-xml.ts'
+} from './format.ts'
+import { XmlReader } from './xml.ts'
 
-export type { GreenButtonOutcome, GreenButtonReading } from './green-button-blocks.ts'
+export type { GreenButtonOutcome, GreenButtonReading } from './blocks.ts'
 
 const ATOM = 'http://www.w3.org/2005/Atom'
 const ESPI = 'http://naesb.org/espi'
+
+/** What may stand before the first element. With a DOCTYPE it is refused, but by name. */
+const PROLOGUE =
+  /^(?:\ufeff|\u00ef\u00bb\u00bf)?\s*(?:<\?[\s\S]*?\?>\s*|<!--[\s\S]*?-->\s*|<!DOCTYPE[^>[]*(?:\[[\s\S]*?\]\s*)?>\s*)*/
 
 /** Where a Green Button file comes from, and what is known of it beforehand. */
 export interface GreenButtonOptions {
@@ -36,7 +40,7 @@ export interface GreenButtonOptions {
  * A comment of some kilobytes may stand before it, so give 16 KiB, decoded as UTF-8 or Latin-1.
  */
 export function looksLikeGreenButton(head: string): boolean {
-  const prologue = /^(?:\ufeff|\u00ef\u00bb\u00bf)?\s*(?:<\?[\s\S]*?\?>\s*|<!--[\s\S]*?-->\s*)*/.exec(head)![0]
+  const prologue = PROLOGUE.exec(head)![0]
   const root = /^<(?:[\w.-]+:)?([\w.-]+)((?:\s[^>]*)?)/.exec(head.slice(prologue.length))
   if (!root) return false
   const [, name, attributes] = root

@@ -1,16 +1,10 @@
-import { type ErrorCode, type ErrorPlace, ParseError, type RowCode } from '../errors.ts'
+import { type ErrorCode, type ErrorPlace, ParseError, type RowCode } from '../../errors.ts'
 
 /** What fails a Green Button file. */
-export type GreenButtonCode =
-  | 'PARSE_XML'
-  | 'PARSE_XML_REFUSED'
-  | 'PARSE_GREEN_BUTTON_METER'
-  | 'PARSE_GREEN_BUTTON_TYPE'
-  | 'PARSE_GREEN_BUTTON_CLOCK'
-  | 'PARSE_GREEN_BUTTON_SHAPE'
+export type GreenButtonCode = Extract<ErrorCode, `PARSE_XML${string}` | `PARSE_GREEN_BUTTON_${string}`>
 
 export function greenButtonError(code: GreenButtonCode, what: string, place: ErrorPlace): ParseError {
-  return new ParseError(code as string as ErrorCode, what, place)
+  return new ParseError(code, what, place)
 }
 
 /** One `IntervalReading` as it stands in the file. */

@@ -1,6 +1,6 @@
 import { SaxesParser, type SaxesTagNS } from 'saxes'
-import { IngestError } from '../errors.ts'
-import { type GreenButtonCode, greenButtonError } from './green-button-format.ts'
+import { IngestError } from '../../errors.ts'
+import { type GreenButtonCode, greenButtonError } from './format.ts'
 
 /** Bytes that are decoded and read at a time. */
 const SLICE = 16 * 1024

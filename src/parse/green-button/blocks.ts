@@ -1,7 +1,7 @@
-import type { RowCode } from '../errors.ts'
-import { BlockClock, type GreenButtonClock, type Placed, placeOnLocalDay } from './green-button-clock.ts'
-import type { FeedEntry, FeedIndex } from './green-button-feed.ts'
-import { type GreenButtonCode, type RawReading, type ReadingTraits, unitsOf } from './green-button-format.ts'
+import type { RowCode } from '../../errors.ts'
+import { BlockClock, type GreenButtonClock, type Placed, placeOnLocalDay } from './clock.ts'
+import type { FeedEntry, FeedIndex } from './feed.ts'
+import { type GreenButtonCode, type RawReading, type ReadingTraits, unitsOf } from './format.ts'
 
 /**
  * Readings and blocks that may wait for what stands behind them. SMT writes the ReadingType last, and keeps two years of

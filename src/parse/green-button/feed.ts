@@ -5,7 +5,7 @@ import {
   type ReadingTraits,
   readingTypeOf,
   readTraits
-} from './green-button-format.ts'
+} from './format.ts'
 
 /** MeterReadings and ReadingTypes that are kept. A portal's export has one or two of each. */
 const MOST_ENTRIES = 10_000

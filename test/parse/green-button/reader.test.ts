@@ -1,17 +1,17 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
-import { ParseError } from '../../src/errors.ts'
+import { ParseError } from '../../../src/errors.ts'
 import {
   type GreenButtonOptions,
   type GreenButtonOutcome,
   GreenButtonReader,
   type GreenButtonReading,
   looksLikeGreenButton
-} from '../../src/parse/green-button.ts'
-import { addDays, centralDay, quarterHours } from '../../src/testing/central-days.ts'
-import { type GreenButtonFeed, greenButtonChunks, makeGreenButton } from '../../src/testing/green-button.ts'
-import { makeEsiid, makeMeterDay, spoiledReading } from '../../src/testing/meter-days.ts'
+} from '../../../src/parse/green-button/reader.ts'
+import { addDays, centralDay, quarterHours } from '../../../src/testing/central-days.ts'
+import { type GreenButtonFeed, greenButtonChunks, makeGreenButton } from '../../../src/testing/green-button.ts'
+import { makeEsiid, makeMeterDay, spoiledReading } from '../../../src/testing/meter-days.ts'
 
 const esiid = makeEsiid(1)
 const espi = 'xmlns="http://naesb.org/espi"'

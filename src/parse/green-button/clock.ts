@@ -1,6 +1,6 @@
-import type { RowCode } from '../errors.ts'
-import { type CentralDay, centralDay } from './central-time.ts'
-import type { RawReading } from './green-button-format.ts'
+import type { RowCode } from '../../errors.ts'
+import { type CentralDay, centralDay } from '../central-time.ts'
+import type { RawReading } from './format.ts'
 
 /**
  * How the epochs of a feed are meant.
