@@ -2,7 +2,7 @@ import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
 import { looksLikeGreenButton } from './green-button/reader.ts'
 import { type BoundLayout, bindLayout, type IntervalLayout, showHeader, unverifiedLayout } from './layouts.ts'
-import { unopened } from './unopened.ts'
+import { NEAR, unopened } from './unopened.ts'
 
 const [LF, CR] = [10, 13]
 
@@ -38,9 +38,8 @@ export interface EntryPlace {
   readonly layouts: readonly IntervalLayout[]
 }
 
-/** The first line that is not blank, when the bytes hold all of it (or nothing more comes). Of XML, more has to be there. */
-export function findHead(bytes: Uint8Array, complete: boolean): EntryHead | undefined {
-  const enough = complete || bytes.length >= LONGEST_HEAD
+/** The first line that is not blank, when the bytes hold all of it (or no more of it is wanted). */
+function findHead(bytes: Uint8Array, enough: boolean): EntryHead | undefined {
   let from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   for (let number = 1; ; number++) {
     const end = findLineEnd(bytes, from)
@@ -49,7 +48,6 @@ export function findHead(bytes: Uint8Array, complete: boolean): EntryHead | unde
     if (!whole && !enough) return undefined
     const line = latin1(bytes.subarray(from, end))
     const next = Math.min(bytes.length, bytes[end] === CR && bytes[end + 1] === LF ? end + 2 : end + 1)
-    if (!enough && bytes.length < XML_HEAD && line.trimStart().startsWith('<')) return undefined
     if (line.trim() !== '' || (enough && next === bytes.length)) return { line, number, next }
     from = next
   }
@@ -67,35 +65,48 @@ function findLineEnd(bytes: Uint8Array, from: number): number {
 }
 
 /**
- * Classifies an entry: by its header first, then by its name. One that neither looks nor is named like intervals is
- * left alone; one that is, but cannot be read, fails its file with the reason.
+ * Classifies an entry by its first bytes: by its header first, then by its name. One that neither looks nor is named
+ * like intervals is left alone; one that is, but cannot be read, fails its file with the reason. Undefined: more bytes
+ * are needed to tell. How many come at a time changes nothing.
  */
-export function classify(bytes: Uint8Array, head: EntryHead, place: EntryPlace): EntryKind {
-  const fail = (code: ConstructorParameters<typeof ParseError>[0], what: string): never => {
-    throw new ParseError(code, what, { file: place.file, entry: place.packed ? place.name : undefined })
-  }
-  const promised = promisesIntervals(place.name)
-  const matters = promised || !place.packed
-  if (place.packed && /^(\[Content_Types\]\.xml|xl\/.*)$/i.test(place.name)) {
-    fail('PARSE_SPREADSHEET', 'the file is an Excel workbook')
-  }
-  if (isUtf16(bytes)) {
-    if (matters || /E\0?S\0?I\0?I\0?D/.test(head.line)) fail('PARSE_UTF16', 'the text is UTF-16')
-  } else if (matters && isHtml(head.line)) {
-    fail('PARSE_HTML', 'the file is a web page')
-  }
-  const container = place.packed ? undefined : unopened(bytes)
-  if (container) fail('PARSE_UNOPENED', `the file is ${container} that nobody has opened`)
-  if (looksLikeGreenButton(latin1(bytes.subarray(0, XML_HEAD)))) return { kind: 'green-button' }
+export function classify(bytes: Uint8Array, complete: boolean, place: EntryPlace): EntryKind | undefined {
+  const start = bytes.subarray(0, LONGEST_HEAD)
+  const enough = complete || bytes.length >= LONGEST_HEAD
+  const head = findHead(start, enough)
+  if (head === undefined) return undefined
   const cells = splitCells(head.line) ?? [head.line]
   const unverified = unverifiedLayout(cells)
-  if (unverified) fail('LAYOUT_UNVERIFIED', `the layout is ${unverified}`)
+  if (unverified) throw headError(place, 'LAYOUT_UNVERIFIED', `the layout is ${unverified}`)
   const bound = bindLayout(cells, place.layouts)
   if ('layout' in bound) return { kind: 'intervals', layout: bound, head }
+  const wanted = head.line.trimStart().startsWith('<') ? XML_HEAD : NEAR
+  if (!enough && bytes.length < wanted) return undefined
+  refuseOtherKinds(start, head.line, place)
+  if (looksLikeGreenButton(latin1(start.subarray(0, XML_HEAD)))) return { kind: 'green-button' }
   const separator = otherSeparator(head.line, place.layouts)
-  if (separator) fail('PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)
-  if (bound.intervals || promised) fail(bound.code, bound.what)
+  if (separator) {
+    throw headError(place, 'PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)
+  }
+  if (bound.intervals || promisesIntervals(place.name)) throw headError(place, bound.code, bound.what)
   return { kind: 'unknown', header: showable(showHeader(cells)) }
+}
+
+/** Fails what is no text with a header, and holds intervals all the same or was meant to. */
+function refuseOtherKinds(start: Uint8Array, line: string, place: EntryPlace): void {
+  const matters = promisesIntervals(place.name) || !place.packed
+  if (place.packed && /^(\[Content_Types\]\.xml|xl\/.*)$/i.test(place.name)) {
+    throw headError(place, 'PARSE_SPREADSHEET', 'the file is an Excel workbook')
+  }
+  if (isUtf16(start) && (matters || /E\0?S\0?I\0?I\0?D/.test(line))) {
+    throw headError(place, 'PARSE_UTF16', 'the text is UTF-16')
+  }
+  if (matters && isHtml(line)) throw headError(place, 'PARSE_HTML', 'the file is a web page')
+  const container = place.packed ? undefined : unopened(start)
+  if (container) throw headError(place, 'PARSE_UNOPENED', `the file is ${container} that nobody has opened`)
+}
+
+function headError(place: EntryPlace, code: ConstructorParameters<typeof ParseError>[0], what: string): ParseError {
+  return new ParseError(code, what, { file: place.file, entry: place.packed ? place.name : undefined })
 }
 
 /** Whether a name promises intervals: `IntervalMeterUsage…`, `IntervalData…`, in any case of letters. */

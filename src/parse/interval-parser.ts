@@ -7,7 +7,7 @@ import type { FileLabel } from '../source/source.ts'
 import { StageStream } from '../stage-stream.ts'
 import { withoutReturn } from '../unpack/byte-reader.ts'
 import { type Entry, readEntries } from '../unpack/read-entries.ts'
-import { classify, type EntryKind, type EntryPlace, findHead, promisesIntervals } from './entry-head.ts'
+import { classify, type EntryKind, type EntryPlace, promisesIntervals } from './entry-head.ts'
 import { type EntryAccount, FileAccount, noQuality, noRows, tooManyRejects } from './file-account.ts'
 import { GreenButtonScanner } from './green-button/scanner.ts'
 import { type EntryScanner, IntervalScanner } from './interval-scanner.ts'
@@ -202,14 +202,12 @@ async function readHead(
   for (;;) {
     const { done, value } = await chunks.next()
     if (!done) bytes = bytes.length === 0 ? value : Buffer.concat([bytes, value])
-    const head = findHead(bytes, done === true)
-    if (!head) continue
-    const place = { name: entry.name, file, packed: entry.packed, layouts }
-    if (bytes.length === 0 && entry.name.endsWith('/')) return { bytes, kind: { kind: 'folder' } }
-    if (bytes.length === 0 && promisesIntervals(entry.name)) {
+    if (done && bytes.length === 0 && entry.name.endsWith('/')) return { bytes, kind: { kind: 'folder' } }
+    if (done && bytes.length === 0 && promisesIntervals(entry.name)) {
       throw new ParseError('PARSE_EMPTY', 'the entry is empty', { file, entry: entry.name })
     }
-    return { bytes, kind: classify(bytes, head, place) }
+    const kind = classify(bytes, done === true, { name: entry.name, file, packed: entry.packed, layouts })
+    if (kind) return { bytes, kind }
   }
 }
 

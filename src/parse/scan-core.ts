@@ -101,7 +101,9 @@ export class ScanCore {
   }
 
   release(): void {
-    if (idle.length < MOST_IDLE) idle.push(this)
+    // The ones used last wait: files to come are most likely read in the same way.
+    idle.push(this)
+    if (idle.length > MOST_IDLE) idle.shift()
   }
 
   /** The rows of an entry come next, in these columns; without any, every row comes through {@link ScanCore.place}. */

@@ -11,7 +11,7 @@ const containers: readonly (readonly [name: string, magic: Buffer])[] = [
 ]
 
 /** How far into a file the signature of a ZIP, or the line that begins an armored message, is looked for. */
-const NEAR = 4096
+export const NEAR = 4096
 
 /** The name of a container that stands here unopened: it has no rows to be read, and is not empty either. */
 export function unopened(bytes: Uint8Array): string | undefined {

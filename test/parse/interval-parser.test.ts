@@ -412,6 +412,32 @@ describe('the shape of the file', () => {
     for (const chunks of cuts(bytes)) expect(await read(chunks)).toMatchObject({ intervals, lines, account })
   })
 
+  test.each([1, 2, 3, 8192])(
+    'gives each row its own meter wherever a chunk ends, in batches of %i',
+    async batchRows => {
+      const other = "'10443720009999002"
+      const bytes = Buffer.from(csv(row({ esiid: other, kwh: '0.2315' }), ...[0, 1, 2, 3].map(n => row(quarter(n)))))
+      const meters = [other.slice(1), ...new Array(4).fill(esiid)]
+      for (const chunks of cuts(bytes)) {
+        const { intervals, batches } = await read(chunks, { batchRows })
+        expect(intervals.map(({ esiid }) => esiid)).toEqual(meters)
+        expect(batches.flatMap(({ esiids }) => esiids).every(text => meters.includes(text))).toBe(true)
+      }
+    }
+  )
+
+  test('gives each row its own meter in a file of many, whatever the size of the chunks', async () => {
+    const days = Array.from({ length: 200 }, (_, n) =>
+      makeMeterDay({ esiid: makeEsiid(n, n % 3 ? 17 : 22), date: '2025-07-14' })
+    )
+    const report = makeIntervalReport(days)
+    const meters = [...report.expected()].map(({ esiid }) => esiid)
+    for (let size = 3001; size < 12_000; size += 701) {
+      const { intervals } = await read(pieces(report.bytes, size), { batchRows: 100 })
+      expect(intervals.map(({ esiid }) => esiid)).toEqual(meters)
+    }
+  })
+
   test('neither keeps nor changes the chunks it is given', async () => {
     async function* overwritten() {
       const chunk = Buffer.alloc(97)
@@ -640,7 +666,10 @@ describe('what no stage before has opened', () => {
     ['a ZIP with a byte before it', Buffer.concat([Buffer.from('x'), zip])],
     ['a ZIP that is cut to three bytes', zip.subarray(0, 3)]
   ])('is refused and not taken for a report of another kind: %s', async (_, bytes) => {
-    expect(await failureOf(read(bytes, { path: '/in/20250715.CSV.asc' }))).toMatchObject({ code: 'PARSE_UNOPENED' })
+    const options = { path: '/in/20250715.CSV.asc' }
+    expect(await failureOf(read(bytes, options))).toMatchObject({ code: 'PARSE_UNOPENED' })
+    const one = Array.from(bytes, byte => Uint8Array.of(byte))
+    expect(await failureOf(read(one, options))).toMatchObject({ code: 'PARSE_UNOPENED' })
   })
 })
 

@@ -1,6 +1,6 @@
 // The batch under way: columns for as many rows as it may hold, and its meters, each once.
 
-import { direction, flag, meterDigits, meterHead, meterTail, meterText, revision } from './cells'
+import { direction, flag, meterDigits, meterHead, meterTail, revision } from './cells'
 import {
   DIRECTION,
   ESTIMATED,
@@ -85,9 +85,18 @@ function meterNumber(): u32 {
   store<u32>(at, lastNumber, NUMBER)
   store<u64>(at, meterHead, HEAD)
   store<u64>(at, meterTail, TAIL)
-  memory.copy(METER_TEXTS + <usize>textsLength, meterText, <usize>meterDigits)
+  // From the numbers, not from the bytes they were read from: those may have gone, where rows began like the one before.
+  writeDigits(METER_TEXTS + <usize>textsLength, meterHead, 16)
+  writeDigits(METER_TEXTS + <usize>textsLength + 16, meterTail & 0xfffff, meterDigits - 16)
   textsLength += meterDigits
   store<u8>(METER_TEXTS + <usize>textsLength, 44)
   textsLength++
   return lastNumber
+}
+
+function writeDigits(at: usize, number: u64, digits: i32): void {
+  for (let i = digits - 1; i >= 0; i--) {
+    store<u8>(at + <usize>i, <u8>(48 + (number % 10)))
+    number /= 10
+  }
 }

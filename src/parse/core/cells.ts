@@ -22,8 +22,7 @@ const LETTER_E: u32 = 0x65
 /** First sixteen digits of the ESIID, and the others with their number. */
 export let meterHead: u64 = 0
 export let meterTail: u64 = 0
-/** Where its digits stand, and how many they are. */
-export let meterText: usize = 0
+/** How many digits it has. */
 export let meterDigits: i32 = 0
 /** The usage day: its number in DAYS, and what stands there. */
 export let dayNumber: i32 = 0
@@ -125,15 +124,15 @@ export function readEsiid(p: usize): usize {
   if (v128.any_true(i8x16.gt_u(digits, i8x16.splat(9)))) return 0
   if (load<u16>(p) !== 0x3031) return 0
   const head = eightDigits(i64x2.extract_lane(digits, 0)) * 100000000 + eightDigits(i64x2.extract_lane(digits, 1))
-  meterText = p
+  const from = p
   p += 16
   let tail: u64 = 0
   let digit = digitAt(p)
-  while (digit <= 9 && p - meterText < 23) {
+  while (digit <= 9 && p - from < 23) {
     tail = tail * 10 + digit
     digit = digitAt(++p)
   }
-  meterDigits = <i32>(p - meterText)
+  meterDigits = <i32>(p - from)
   if (meterDigits !== 17 && meterDigits !== 22) return 0
   meterHead = head
   meterTail = meterDigits === 17 ? tail : tail | 0x100000
