@@ -22,7 +22,15 @@ function isNoticed(name) {
   )
   const copy = mkdtempSync(join(tmpdir(), 'smt-ingest-sabotage-'))
   try {
-    for (const part of ['src', 'test', 'scripts', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'tsup.config.ts']) {
+    for (const part of [
+      'src',
+      'test',
+      'scripts',
+      'package.json',
+      'tsconfig.json',
+      'vitest.config.ts',
+      'tsup.config.ts'
+    ]) {
       cpSync(join(root, part), join(copy, part), { recursive: true })
     }
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
