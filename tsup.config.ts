@@ -1,3 +1,4 @@
+import { copyFileSync } from 'node:fs'
 import { defineConfig } from 'tsup'
 import { buildCore } from './scripts/build-core.js'
 
@@ -19,5 +20,7 @@ export default defineConfig({
   dts: { entry: ['src/index.ts', 'src/sink/duckdb.ts', 'src/sink/ndjson.ts', 'src/testing/index.ts'] },
   splitting: true,
   sourcemap: true,
-  clean: true
+  clean: true,
+  // A development dependency, so it is bundled, and only the part that is used: docs/decisions/0007.
+  onSuccess: async () => copyFileSync('node_modules/zod/LICENSE', 'dist/LICENSE.zod')
 })

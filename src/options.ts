@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from './errors.ts'
 
 /** A secret, or a function that fetches it: asked for late, once per connection or key. */

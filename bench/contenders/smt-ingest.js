@@ -19,6 +19,9 @@ export async function run(file) {
   return tally
 }
 
+// Times are added up from here, so that the sums of a batch are exact and are divided once.
+const from = revisionsFrom * 1000
+
 /** What `tally.add` does, over the columns of a batch. */
 function addColumns(tally, { length, start, revision, kwh, estimated, direction, meter, esiids }) {
   const tails = esiids.map(lastFour)
@@ -30,16 +33,16 @@ function addColumns(tally, { length, start, revision, kwh, estimated, direction,
   let esiidSum = 0
   for (let i = 0; i < length; i++) {
     milliKwh += Math.round(kwh[i] * 1000)
-    startSum += start[i] / 900_000
-    revisionSum += revision[i] / 1000 - revisionsFrom
+    startSum += start[i] - from
+    revisionSum += revision[i] - from
     estimates += estimated[i]
     surplus += direction[i]
     esiidSum += tails[meter[i]]
   }
   tally.rows += length
   tally.milliKwh += milliKwh
-  tally.startSum += startSum
-  tally.revisionSum += revisionSum
+  tally.startSum += (startSum + length * from) / 900_000
+  tally.revisionSum += revisionSum / 1000
   tally.estimated += estimates
   tally.surplus += surplus
   tally.esiidSum += esiidSum

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DecryptError, type ErrorCode, type ErrorPlace, findIngestError } from '../errors.ts'
 import { type Credential, settle } from '../options.ts'
 import type { FileLabel } from '../source/source.ts'

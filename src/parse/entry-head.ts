@@ -1,6 +1,6 @@
 import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
-import { looksLikeGreenButton } from './green-button/reader.ts'
+import { looksLikeGreenButton } from './green-button/recognise.ts'
 import { type BoundLayout, bindLayout, type IntervalLayout, showHeader, unverifiedLayout } from './layouts.ts'
 import { NEAR, unopened } from './unopened.ts'
 

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { EntryLabel, IntervalBatch } from '../batch.ts'
 import { ParseError } from '../errors.ts'
 import { settle } from '../options.ts'
@@ -9,7 +9,6 @@ import { withoutReturn } from '../unpack/byte-reader.ts'
 import { type Entry, readEntries } from '../unpack/read-entries.ts'
 import { classify, type EntryKind, type EntryPlace, promisesIntervals } from './entry-head.ts'
 import { type EntryAccount, FileAccount, noQuality, noRows, tooManyRejects } from './file-account.ts'
-import { GreenButtonScanner } from './green-button/scanner.ts'
 import { type EntryScanner, IntervalScanner } from './interval-scanner.ts'
 import { greenButtonSchema, layoutSchema, minutesSchema } from './layout-options.ts'
 import { type IntervalLayout, knownLayouts } from './layouts.ts'
@@ -148,6 +147,8 @@ export class IntervalParser implements AsyncDisposable {
       scanner = new IntervalScanner(start, kind.layout, kind.head)
       yield* scanner.push(bytes.subarray(kind.head.next))
     } else if (kind.kind === 'green-button') {
+      // Loaded when one is met: most programs never need an XML parser.
+      const { GreenButtonScanner } = await import('./green-button/scanner.ts')
       scanner = new GreenButtonScanner(start, this.#options.greenButton)
       yield* scanner.push(bytes)
     }

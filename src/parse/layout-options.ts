@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { directions } from '../batch.ts'
 
 const column = z.string().trim().min(1)

@@ -1,5 +1,5 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBDataChunk, DuckDBType } from '@duckdb/node-api'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { IntervalBatch } from '../batch.ts'
 import type { Claim, Ledger } from '../ledger/ledger.ts'
 import { payloadOf, type RowsStored } from '../ledger/receipt.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { IntervalBatch } from '../batch.ts'
 import { IngestError, SinkError } from '../errors.ts'
 import { intervalJson } from '../interval-json.ts'

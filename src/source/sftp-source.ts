@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ConfigError } from '../errors.ts'
 import { type Credential, credential, milliseconds, settle } from '../options.ts'
 import { type HostKeyPins, joinPins, pinsOfKnownHosts, readHostKey } from './host-key.ts'

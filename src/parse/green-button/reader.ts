@@ -12,16 +12,10 @@ import {
   readValue,
   typeFields
 } from './format.ts'
+import { ATOM, ESPI } from './recognise.ts'
 import { XmlReader } from './xml.ts'
 
 export type { GreenButtonOutcome, GreenButtonReading } from './blocks.ts'
-
-const ATOM = 'http://www.w3.org/2005/Atom'
-const ESPI = 'http://naesb.org/espi'
-
-/** What may stand before the first element. With a DOCTYPE it is refused, but by name. */
-const PROLOGUE =
-  /^(?:\ufeff|\u00ef\u00bb\u00bf)?\s*(?:<\?[\s\S]*?\?>\s*|<!--[\s\S]*?-->\s*|<!DOCTYPE[^>[]*(?:\[[\s\S]*?\]\s*)?>\s*)*/
 
 /** Where a Green Button file comes from, and what is known of it beforehand. */
 export interface GreenButtonOptions {
@@ -33,18 +27,6 @@ export interface GreenButtonOptions {
   readonly file?: string | undefined
   /** Name of the entry, for errors. */
   readonly entry?: string | undefined
-}
-
-/**
- * Whether text is the beginning of a Green Button file: its first element is an Atom feed or entry, or one of ESPI's own.
- * A comment of some kilobytes may stand before it, so give 16 KiB, decoded as UTF-8 or Latin-1.
- */
-export function looksLikeGreenButton(head: string): boolean {
-  const prologue = PROLOGUE.exec(head)![0]
-  const root = /^<(?:[\w.-]+:)?([\w.-]+)((?:\s[^>]*)?)/.exec(head.slice(prologue.length))
-  if (!root) return false
-  const [, name, attributes] = root
-  return attributes!.includes(ESPI) || ((name === 'feed' || name === 'entry') && attributes!.includes(ATOM))
 }
 
 /**

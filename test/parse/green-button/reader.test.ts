@@ -6,9 +6,9 @@ import {
   type GreenButtonOptions,
   type GreenButtonOutcome,
   GreenButtonReader,
-  type GreenButtonReading,
-  looksLikeGreenButton
+  type GreenButtonReading
 } from '../../../src/parse/green-button/reader.ts'
+import { looksLikeGreenButton } from '../../../src/parse/green-button/recognise.ts'
 import { addDays, centralDay, quarterHours } from '../../../src/testing/central-days.ts'
 import { type GreenButtonFeed, greenButtonChunks, makeGreenButton } from '../../../src/testing/green-button.ts'
 import { makeEsiid, makeMeterDay, spoiledReading } from '../../../src/testing/meter-days.ts'
@@ -1000,17 +1000,16 @@ describe('memory', () => {
 describe('the beginning of a file', () => {
   test.each([
     ['Atom with ESPI inside', feedOf(usagePoint())],
-    ['a byte-order mark', `\ufeff${feedOf()}`],
-    ['a byte-order mark read as Latin-1', Buffer.from(`\ufeff${feedOf()}`).toString('latin1')],
+    ['a byte-order mark', `\ufeff${feedOf(usagePoint())}`],
+    ['a byte-order mark read as Latin-1', Buffer.from(`\ufeff${feedOf(usagePoint())}`).toString('latin1')],
     [
       'an instruction and a comment before the feed',
-      `<?xml version="1.0"?>\n<?xml-stylesheet href="a"?>\n<!-- <html> -->\n${feedOf().slice(22)}`
+      `<?xml version="1.0"?>\n<?xml-stylesheet href="a"?>\n<!-- <html> -->\n${feedOf(usagePoint()).slice(22)}`
     ],
     ['prefixes', '<ns1:feed xmlns:ns0="http://naesb.org/espi" xmlns:ns1="http://www.w3.org/2005/Atom">'],
-    ['a feed cut in its first tag', `<feed ${atom}`],
-    ['a single entry', `<entry ${atom}>`],
+    ['a single entry', `<entry ${atom}><content><IntervalBlock ${espi}>`],
     ['ESPI without Atom', `<IntervalBlock ${espi}>`],
-    ['quotes of the other kind', "<feed\n\txmlns='http://www.w3.org/2005/Atom'>"]
+    ['quotes of the other kind', "<feed\n\txmlns='http://www.w3.org/2005/Atom' xmlns:e='http://naesb.org/espi'>"]
   ])('is known by %s', (_, head) => {
     expect(looksLikeGreenButton(head)).toBe(true)
   })
@@ -1025,6 +1024,7 @@ describe('the beginning of a file', () => {
       'XHTML with a DOCTYPE',
       '<?xml version="1.0"?><!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "x"><html>'
     ],
+    ['an Atom feed of something else', `<feed ${atom}><entry><title>Weather</title></entry></feed>`],
     ['a feed of no namespace', '<feed><entry>'],
     ['RSS', '<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom">'],
     ['a comment that does not end', `<!-- ${feedOf()}`]
