@@ -47,7 +47,8 @@ export interface IntervalColumns {
 }
 
 /**
- * The one thing that flows: intervals as columns, in file order, wholly from one entry.
+ * The one thing that flows: intervals as columns, wholly from one entry, in file order (but for rows of the autumn hour
+ * that comes twice, which may come later than their neighbours).
  *
  * Rows taken from a stream without a sink are provisional until its `pipeline` resolves.
  */

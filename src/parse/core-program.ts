@@ -9,7 +9,7 @@ interface Variable<T = number> {
 type VariableName =
   | ('dayTable' | 'roles' | 'esiid' | 'at' | 'end' | 'rowStart' | 'rowEnd' | 'outcome' | 'unknownDay' | 'line')
   | ('read' | 'accepted' | 'placeholders' | 'missing' | 'estimated' | 'first' | 'last')
-  | ('assumed' | 'duplicates' | 'conflicts' | 'overlaps' | 'unchecked')
+  | ('rowGroup' | 'duplicates' | 'conflicts' | 'overlaps' | 'unchecked')
 
 export interface CoreExports extends Readonly<Record<VariableName, Variable>> {
   readonly consumed: Variable<bigint>
@@ -25,6 +25,9 @@ export interface CoreExports extends Readonly<Record<VariableName, Variable>> {
   identify(digits: number, revisionDay: number, revisionSecond: number): void
   place(day: number, start: number, end: number, direction: number, reading: number, estimated: number): number
   placeAt(day: number, minute: number, length: number, direction: number, reading: number, estimated: number): number
+  takeGroup(day: number, direction: number): void
+  closeHour(): number
+  takeEnded(): number
   beginLine(line: number): void
   emptyBatch(): void
   column(n: number): number

@@ -1,6 +1,7 @@
 import type { EntryLabel, IntervalBatch } from '../batch.ts'
 import { ParseError, type RowCode, reasonFor } from '../errors.ts'
 import { type Quality, type RowCounts, type RowReject, tooManyRejects } from './file-account.ts'
+import { RepeatedHours, type ToldRow } from './repeated-hour.ts'
 import type { PlaceOutcome, RowCells, ScanCore } from './scan-core.ts'
 
 /** 0.00001 kWh, the smallest step that a store keeps. */
@@ -26,6 +27,7 @@ export interface EntryCounts {
 /** The rows of one entry on their way through the core: batches out, and every row in the account. */
 export class EntryRows {
   readonly #start: EntryStart
+  readonly #hours: RepeatedHours
   readonly #rejects: RowReject[] = []
   #batches: IntervalBatch[] = []
   /** Rows that the core did not read itself. */
@@ -35,6 +37,7 @@ export class EntryRows {
 
   constructor(start: EntryStart) {
     this.#start = start
+    this.#hours = new RepeatedHours(start.core)
   }
 
   /** Takes a row that the core leaves to JavaScript. */
@@ -55,9 +58,33 @@ export class EntryRows {
     const { core } = this.#start
     if (core.full) this.flush()
     const outcome: PlaceOutcome = core.place(row)
+    if (outcome === 'held') this.#tell(this.#hours.hold(row, core.line, offset))
     // Nothing is said of a bad reading before its place is known to be right.
     const code = outcome === 'step' ? row.reading : outcome
     if (typeof code === 'string' && code.startsWith('ROW_')) this.reject(code as RowCode, offset)
+  }
+
+  /** An autumn day is over: its rows that were held back can be told. */
+  endDay(): void {
+    this.#tell(this.#hours.end(this.#start.core.takeEnded()))
+  }
+
+  /** The entry is over: ends the batch under way, and gives what was held back. */
+  end(): void {
+    this.#tell(this.#hours.endAll())
+    this.flush()
+  }
+
+  #tell(rows: readonly ToldRow[]): void {
+    const { core } = this.#start
+    const { line: lineNow } = core
+    for (const { row, line, offset } of rows) {
+      core.beginLine(line)
+      if (!row) this.reject('ROW_AMBIGUOUS_HOUR', offset)
+      else if (typeof row.reading === 'string' && row.reading !== 'blank') this.reject(row.reading, offset)
+      else this.#place(row, offset)
+    }
+    core.beginLine(lineNow)
   }
 
   reject(code: RowCode, offset: number): void {
@@ -81,13 +108,14 @@ export class EntryRows {
   }
 
   counts(): EntryCounts {
-    const { estimated, units, first, last, ambiguousHourAssumed, repeats } = this.#start.core.counts
+    const { estimated, units, first, last, repeats } = this.#start.core.counts
     const kwh = {
       consumption: units.consumption / UNITS,
       surplusGeneration: units.surplusGeneration / UNITS
     }
-    const quality = { estimated, kwh, first, last, ambiguousHourAssumed, repeats }
-    return { rows: this.#counts(), rejects: this.#rejects, quality }
+    const quality = { estimated, kwh, first, last, ambiguousHourAssumed: this.#hours.assumed, repeats }
+    const rejects = this.#rejects.toSorted((a, b) => a.line - b.line)
+    return { rows: this.#counts(), rejects, quality }
   }
 
   error(code: ConstructorParameters<typeof ParseError>[0], what: string, line?: number): ParseError {

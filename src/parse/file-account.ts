@@ -52,7 +52,7 @@ export interface Quality {
   /** UTC epoch milliseconds of the earliest and the latest interval's start; null without any. */
   readonly first: number | null
   readonly last: number | null
-  /** Meter-days in autumn that list the repeated hour once: read as its first pass, four intervals missing. */
+  /** How often an autumn meter-day lists the repeated hour once: read as its first pass, four intervals missing. */
   readonly ambiguousHourAssumed: number
   readonly repeats: Repeats
 }

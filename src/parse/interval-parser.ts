@@ -78,9 +78,11 @@ const schema = z.strictObject({
  * Reads the intervals of opened files: ZIP archives (told by their first bytes), plain CSV, header by header, or Green
  * Button XML.
  *
- * In: opened bytes of one file. Out: batches of intervals, in file order, and last one {@link FileAccount}.
- * Memory: one chunk in and one unpacked, two batches, and the row a chunk cut in half. Of a Green Button feed whose meter
- * or types stand behind the readings, those readings: 60 MB at most.
+ * In: opened bytes of one file. Out: batches of intervals, in file order but for the repeated autumn hour, and last one
+ * {@link FileAccount}.
+ * Memory: one chunk in and one unpacked, two batches, and the row a chunk cut in half. On the autumn day rows that are
+ * held back, see docs/time.md: 20 MB at most. Of a Green Button feed whose meter or types stand behind the readings,
+ * those readings: 60 MB at most.
  */
 export class IntervalParser implements AsyncDisposable {
   readonly #options: z.output<typeof schema>

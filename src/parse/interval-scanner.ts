@@ -51,7 +51,7 @@ export class IntervalScanner implements EntryScanner {
       this.#offset++
       this.#scan()
     }
-    this.#rows.flush()
+    this.#rows.end()
     return this.#rows.given()
   }
 
@@ -65,6 +65,7 @@ export class IntervalScanner implements EntryScanner {
       if (stop === 'odd-row') this.#oddRow()
       else if (stop === 'rejected') this.#rejected()
       else if (stop === 'full') this.#rows.flush()
+      else if (stop === 'day-ended') this.#rows.endDay()
       else break
     }
     if (this.#core.left > LONGEST_LINE) throw this.#tooLong(this.#core.line + 1)

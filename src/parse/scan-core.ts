@@ -16,10 +16,13 @@ const MOST_IDLE = 2
 
 // What follows is numbered as in core/index.ts.
 
-/** Why the core stopped reading: it wants more bytes, or an empty batch; or it met a row that it does not take. */
-const stops = ['more', 'full', 'odd-row', 'unknown-day', 'rejected'] as const
+/** Why the core stopped reading: it wants more bytes, or an empty batch; it met a row that it does not take; or a day is over. */
+const stops = ['more', 'full', 'odd-row', 'unknown-day', 'rejected', 'day-ended'] as const
 
-/** What became of a row. A step is one with a bad reading, which still shows in what order a day's rows stand. */
+/**
+ * What became of a row. One that is held is of the repeated hour, to be placed by its instant later; a step is one with a
+ * bad reading, which still shows in what order a day's rows stand.
+ */
 const outcomes = [
   'accepted',
   'placeholder',
@@ -28,8 +31,9 @@ const outcomes = [
   'ROW_OTHER_LENGTH',
   'ROW_NONEXISTENT_HOUR',
   'ROW_AMBIGUOUS_HOUR',
+  'held',
   'step'
-] as const satisfies readonly (RowCode | 'accepted' | 'placeholder' | 'missing' | 'step')[]
+] as const satisfies readonly (RowCode | 'accepted' | 'placeholder' | 'missing' | 'held' | 'step')[]
 
 type Stop = Exclude<(typeof stops)[number], 'unknown-day'>
 export type PlaceOutcome = (typeof outcomes)[number]
@@ -164,11 +168,8 @@ export class ScanCore {
 
   /** Places a row in time, and adds it to the batch if it is an interval. */
   place(row: RowCells): PlaceOutcome {
-    const { esiid, day, time, revision, direction } = row
-    this.#learn(day.number)
-    if (revision) this.#learn(revision.day.number)
-    const length = this.#text.write(esiid, this.#core.esiid.value, 'latin1')
-    this.#core.identify(length, revision?.day.number ?? -1, revision?.second ?? 0)
+    const { day, time, direction } = row
+    this.#identify(row)
     const reading = row.reading === 'blank' ? -1 : typeof row.reading === 'number' ? row.reading : -2
     const flag = row.estimated ? 1 : 0
     const outcome =
@@ -176,6 +177,30 @@ export class ScanCore {
         ? this.#core.placeAt(day.number, time.at / 60_000, time.minutes, direction, reading, flag)
         : this.#core.place(day.number, time.start, time.end, direction, reading, flag)
     return outcomes[outcome]!
+  }
+
+  /** The meter-day, of one direction and version, of the autumn row placed last: a number that no other has. */
+  get group(): number {
+    return this.#core.rowGroup.value
+  }
+
+  /** The autumn meter-day that has ended, nearly all of its rows in order, while some were held; 0 for none. */
+  takeEnded(): number {
+    return this.#core.takeEnded()
+  }
+
+  /** No more rows of the repeated hour may follow in a row's meter-day. Whether all of its rows stood in order. */
+  closeHour(row: RowCells): boolean {
+    this.#identify(row)
+    this.#core.takeGroup(row.day.number, row.direction)
+    return this.#core.closeHour() !== 0
+  }
+
+  #identify({ esiid, day, revision }: RowCells): void {
+    this.#learn(day.number)
+    if (revision) this.#learn(revision.day.number)
+    const length = this.#text.write(esiid, this.#core.esiid.value, 'latin1')
+    this.#core.identify(length, revision?.day.number ?? -1, revision?.second ?? 0)
   }
 
   /** Whether the next row needs an empty batch. */
@@ -228,7 +253,6 @@ export class ScanCore {
       units: { consumption: Number(core.consumed.value), surplusGeneration: Number(core.surplus.value) },
       first: some ? core.first.value * 60_000 : null,
       last: some ? core.last.value * 60_000 : null,
-      ambiguousHourAssumed: core.assumed.value as number,
       repeats: {
         duplicates: core.duplicates.value as number,
         conflicts: core.conflicts.value as number,

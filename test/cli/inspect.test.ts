@@ -180,7 +180,8 @@ describe.concurrent('inspect --intervals', { timeout: 60_000 }, () => {
     const args = ['inspect', '--intervals', 'a.asc', ...opening(folder)]
     const { code, stdout, stderr } = await smtIngest(args, { cwd: folder })
     expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toBe(documented(made))
+    // Rows of the repeated hour are held back until they can be told.
+    expect(stdout.split('\n').sort()).toEqual(documented(made).split('\n').sort())
     const intervals = jsonLines(stdout)
     for (const interval of intervals) {
       expect(Object.keys(interval)).toEqual(['esiid', 'start', 'kwh', 'estimated', 'direction', 'revision'])
@@ -200,10 +201,10 @@ describe.concurrent('inspect --intervals', { timeout: 60_000 }, () => {
     ]
     fill(folder, { 'a.csv': rows.join('\n') })
     const { stdout } = await smtIngest(['inspect', 'a.csv', '--intervals'], { cwd: folder })
-    expect(stdout.split('\n')).toEqual([
+    expect(stdout.split('\n').sort()).toEqual([
+      '',
       '{"esiid":"10443720009999001","start":"2022-11-06T06:00:00.000Z","kwh":0.145,"estimated":false,"direction":"consumption","revision":"2022-11-07T12:41:12.000Z"}',
-      '{"esiid":"10443720009999001","start":"2022-11-07T05:45:00.000Z","kwh":0,"estimated":true,"direction":"surplus-generation","revision":null}',
-      ''
+      '{"esiid":"10443720009999001","start":"2022-11-07T05:45:00.000Z","kwh":0,"estimated":true,"direction":"surplus-generation","revision":null}'
     ])
   })
 

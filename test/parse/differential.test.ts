@@ -228,7 +228,10 @@ function seenOf({ intervals, lines, account }: Seen) {
   const { read, placeholder, missing, repeatedHeader } = account.rows
   const { ambiguousHourAssumed, repeats } = account.quality
   return {
-    intervals: intervals.map(({ minutes = 15, ...interval }, i) => ({ ...interval, minutes, line: lines[i]! })),
+    // Those of the repeated hour were held back.
+    intervals: intervals
+      .map(({ minutes = 15, ...interval }, i) => ({ ...interval, minutes, line: lines[i]! }))
+      .toSorted((a, b) => a.line - b.line),
     rejects: account.entries[0]!.rejects.map(({ code, line, offset }) => ({ code, line, offset })),
     rows: { read, placeholder, missing, repeatedHeader },
     ambiguousHourAssumed,

@@ -4,7 +4,7 @@ import { ParseError } from '../../src/errors.ts'
 import { intervalJson } from '../../src/interval-json.ts'
 import type { RowCounts } from '../../src/parse/file-account.ts'
 import { failureOf } from '../support/failure.ts'
-import { cuts, iso, read } from './support.ts'
+import { cuts, inFileOrder, iso, read } from './support.ts'
 
 /** What stands beside a file: what reading it must give, worked out by hand or by another program. */
 interface Golden {
@@ -32,8 +32,9 @@ describe('the files of test/fixtures give what stands beside them', () => {
       expect(error).toMatchObject({ code: golden.error, file: options.path, line: golden.line })
       return
     }
-    const { intervals, account } = await read(bytes, options)
-    expect(intervals.map(interval => JSON.parse(intervalJson(interval)))).toEqual(golden.intervals)
+    const reading = await read(bytes, options)
+    const { account } = reading
+    expect(inFileOrder(reading).map(interval => JSON.parse(intervalJson(interval)))).toEqual(golden.intervals)
     expect(account.rows).toEqual(golden.rows)
     expect(account.entries[0]!.rejects.map(({ line, code }) => ({ line, code }))).toEqual(golden.rejects)
     const starts = golden.intervals.map(interval => String(interval.start)).sort()

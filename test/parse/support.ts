@@ -88,6 +88,14 @@ export async function read(bytes: Bytes, { path, signal, ...options }: ReadOptio
   return { batches, intervals: batches.flatMap(batch => [...batch]), lines, account: account! }
 }
 
+/** The intervals of the only entry by line: an hour that comes twice is held back until it can be told. */
+export function inFileOrder({ intervals, lines }: Reading): Interval[] {
+  return intervals
+    .map((interval, i) => ({ interval, line: lines[i]! }))
+    .sort((a, b) => a.line - b.line)
+    .map(({ interval }) => interval)
+}
+
 /** Codes and lines of the rejected rows of the only entry. */
 export function rejectsOf({ account }: Reading): [string, number][] {
   return account.entries[0]!.rejects.map(({ code, line }) => [code, line])

@@ -44,7 +44,7 @@ class Rejected {
     this.code = code
   }
 }
-type Outcome = Omit<PlainInterval, 'line'> | Rejected | 'placeholder' | 'missing'
+type Outcome = (Omit<PlainInterval, 'line'> & Pick<Told, 'after'>) | Rejected | 'placeholder' | 'missing'
 
 /** Reads one interval CSV whose header is known to be good. Intervals may be so many minutes long. */
 export function readPlainly(bytes: Buffer, allowed: readonly number[] = [15]): PlainReading {
@@ -53,8 +53,12 @@ export function readPlainly(bytes: Buffer, allowed: readonly number[] = [15]): P
   const lines = text.startsWith(byteOrderMark) ? linesOf(text.slice(3), 3) : linesOf(text, 0)
   const filled = lines.filter(({ text }) => text.trim() !== '')
   const header = cellsOf(filled[0]!.text)!.map(cell => cell.toUpperCase())
-  const past = new Past()
+  const autumn = new AutumnDays()
+  const reading = { header, autumn, allowed }
+  for (const { text, line } of filled.slice(1)) outcomeOf(cellsOf(text), { ...reading, isFirst: true, line })
+  autumn.judge()
   const intervals: PlainInterval[] = []
+  const places: (Pick<Told, 'after'> & { interval: PlainInterval })[] = []
   const rejects: { code: string; line: number; offset: number }[] = []
   const rows = { read: 0, placeholder: 0, missing: 0, repeatedHeader: 0 }
   for (const { text, line, offset } of filled.slice(1)) {
@@ -62,13 +66,20 @@ export function readPlainly(bytes: Buffer, allowed: readonly number[] = [15]): P
     const cells = cellsOf(text)
     if (cells?.join().toUpperCase() === header.join()) rows.repeatedHeader++
     else {
-      const outcome = outcomeOf(cells, { header, past, allowed })
+      const outcome = outcomeOf(cells, { ...reading, isFirst: false, line })
       if (outcome instanceof Rejected) rejects.push({ code: outcome.code, line, offset })
       else if (typeof outcome === 'string') rows[outcome]++
-      else intervals.push({ ...outcome, line })
+      else {
+        const { after, ...cells } = outcome
+        intervals.push({ ...cells, line })
+        places.push({ after, interval: intervals.at(-1)! })
+      }
     }
   }
-  return { intervals, rejects, rows, ambiguousHourAssumed: past.assumed(), repeats: countRepeats(intervals) }
+  // Rows of the repeated hour are compared with others when they are told.
+  const placed = places.toSorted(({ after: [a, c] }, { after: [b, d] }) => (a === b ? c - d : a - b))
+  const repeats = countRepeats(placed.map(({ interval }) => interval))
+  return { intervals, rejects, rows, ambiguousHourAssumed: autumn.assumed, repeats }
 }
 
 /** A line ends at LF, CR LF or a CR alone, quotation marks or not. */
@@ -95,7 +106,10 @@ function cellsOf(line: string): string[] | undefined {
 /** What a row is read with. */
 interface Reading {
   readonly header: readonly string[]
-  readonly past: Past
+  readonly autumn: AutumnDays
+  /** Rows are only met, to see in what order they stand. */
+  readonly isFirst: boolean
+  readonly line: number
   readonly allowed: readonly number[]
 }
 
@@ -112,7 +126,7 @@ function outcomeOf(cells: string[] | undefined, reading: Reading): Outcome {
   }
 }
 
-function readRow(cells: Cells, { header, past, allowed }: Reading): Outcome {
+function readRow(cells: Cells, { header, autumn, allowed, isFirst, line }: Reading): Outcome {
   const esiid = readEsiid(cells.ESIID)
   const date = readDate(cells.USAGE_DATE, 'ROW_BAD_DATE')
   const revision = readRevision(cells.REVISION_DATE)
@@ -130,8 +144,9 @@ function readRow(cells: Cells, { header, past, allowed }: Reading): Outcome {
   if (!allowed.includes(minutes)) throw new Rejected('ROW_OTHER_LENGTH')
   const starts = instants.get(end - minutes) ?? []
   const group = [esiid, date, direction, revision].join()
-  const pass = repeats ? past.pass(group, { end, minutes, marker }) : 0
-  if (starts.length === 2 && pass === undefined) throw new Rejected('ROW_AMBIGUOUS_HOUR')
+  if (repeats && isFirst) autumn.meet(group, { end, minutes, marker, line })
+  const told = starts.length === 2 && !isFirst ? autumn.tell(group, line) : { pass: 0, after: [line, line] as const }
+  if (told === undefined) throw new Rejected('ROW_AMBIGUOUS_HOUR')
 
   const flag = cells.ESTIMATED_ACTUAL.toUpperCase()
   const kwh = cells.USAGE_KWH
@@ -142,8 +157,8 @@ function readRow(cells: Cells, { header, past, allowed }: Reading): Outcome {
   checkKwh(kwh)
   if (flag !== 'A' && flag !== 'E') throw new Rejected('ROW_BAD_FLAG')
   if (starts.length === 0) throw new Rejected('ROW_NONEXISTENT_HOUR')
-  const at = starts.length === 2 ? starts[pass!]! : starts[0]!
-  return { esiid, start: at, kwh, estimated: flag === 'E', direction, revision, minutes }
+  const at = starts[told.pass]!
+  return { esiid, start: at, kwh, estimated: flag === 'E', direction, revision, minutes, after: told.after }
 }
 
 function readEsiid(cell: string): string {
@@ -217,37 +232,99 @@ interface RowLabels {
   readonly minutes: number
   readonly marker: boolean
 }
+type MetRow = RowLabels & { readonly line: number }
 
-/** What came before in each group of an autumn day: enough to tell the two passes of the repeated hour apart. */
-class Past {
-  readonly #groups = new Map<string, (RowLabels & { pass: number | undefined })[]>()
+/** A row of the hour that can be told, and after which line and which row of its hour that is. */
+interface Told {
+  readonly pass: number
+  readonly after: readonly [line: number, first: number]
+}
 
-  /** Which pass a row belongs to, from all rows of its group so far; undefined when they stand in no such order. */
-  pass(group: string, labels: RowLabels): number | undefined {
-    const rows = this.#groups.get(group) ?? []
-    this.#groups.set(group, rows)
-    const row = { ...labels, pass: undefined as number | undefined }
-    rows.push(row)
-    let pass = 0
-    for (const [i, { end, minutes, marker }] of rows.entries()) {
-      const before = rows[i - 1]?.end ?? 0
-      if (!marker && end > before) continue
-      const again = before === 1440 && end === minutes
-      const sorted = end === before && end < 120
-      const second = end > 60 && end <= 120 && before <= 120 && pass === 0 && !sorted
-      if (!again && !second) return undefined
-      pass = again ? 0 : 1
+/** The rows of each group of an autumn day: met once to see in what order they stand, and again to be told. */
+class AutumnDays {
+  readonly #groups = new Map<string, { rows: MetRow[]; told: Map<number, Told> }>()
+  /** Listings of a group that have the hour once. */
+  assumed = 0
+
+  meet(group: string, row: MetRow): void {
+    const { rows } = this.#groups.get(group) ?? { rows: [] }
+    this.#groups.set(group, { rows: [...rows, row], told: new Map() })
+  }
+
+  judge(): void {
+    for (const { rows, told } of this.#groups.values()) {
+      for (const { hour, after } of hoursOf(rows)) {
+        const passes = passesOf(hour)
+        if (passes?.at(-1) === 0) this.assumed++
+        for (const [i, { line }] of hour.entries()) {
+          if (passes) told.set(line, { pass: passes[i]!, after: [after, hour[0]!.line] })
+        }
+      }
     }
-    return (row.pass = pass)
   }
 
-  /** Groups that have rows in the hour, all of them in the first pass. */
-  assumed(): number {
-    const inHour = [...this.#groups.values()].map(rows =>
-      rows.filter(({ end, pass }) => end > 60 && end <= 120 && pass !== undefined)
-    )
-    return inHour.filter(rows => rows.length > 0 && rows.every(({ pass }) => pass === 0)).length
+  /** Undefined when nobody can tell which pass the row of a line belongs to. */
+  tell(group: string, line: number): Told | undefined {
+    return this.#groups.get(group)!.told.get(line)
   }
+}
+
+const isInHour = ({ end }: RowLabels) => end > 60 && end <= 120
+const minutesOf = (rows: readonly RowLabels[]) => rows.reduce((sum, { minutes }) => sum + minutes, 0)
+
+/** The rows of the hour for each time that the day is listed, up to what is out of order; and when all are known. */
+function hoursOf(rows: readonly MetRow[]): { hour: MetRow[]; after: number }[] {
+  const hours: { hour: MetRow[]; after: number }[] = []
+  let hour: MetRow[] = []
+  /** Where the listing began, and the latest end in it. */
+  let since = 0
+  let latest = 0
+  for (const [i, row] of rows.entries()) {
+    const end = (after: number) => {
+      hours.push({ hour, after })
+      hour = []
+    }
+    if (isInHour(row)) {
+      if (latest > 120) return hours
+      hour.push(row)
+      latest = Math.max(latest, row.end)
+      const isWhole = passesOf(hour)?.at(-1) === 1 && row.end === 120 && minutesOf(hour) === 120
+      if (isWhole) {
+        latest = 121
+        end(row.line - 0.5)
+      }
+      continue
+    }
+    const again = latest === 1440 && row.end === row.minutes && hour.length === 0
+    if (row.end <= latest && !again) return hours
+    if (again) since = i
+    latest = row.end
+    const isListed = row.end === 1440 && minutesOf(rows.slice(since, i + 1)) >= 80 * 15
+    if (isListed && hour.length > 0) end(row.line)
+  }
+  if (hour.length > 0) hours.push({ hour, after: Number.POSITIVE_INFINITY })
+  return hours
+}
+
+/** The pass of each row of the hour, if the rows stand in the order of two passes. */
+function passesOf(rows: readonly RowLabels[]): number[] | undefined {
+  const passes: number[] = []
+  let reached = 0
+  const lost: number[] = []
+  for (const [i, { end, minutes, marker }] of rows.entries()) {
+    const before = rows[i - 1]?.end ?? 0
+    if (end === before && end < 120) return undefined
+    passes.push((passes.at(-1) ?? 0) + (marker || end <= before ? 1 : 0))
+    const pass = passes.at(-1)!
+    if (pass > 1) return undefined
+    const from = pass * 60 + end - minutes - 60
+    const passedOver = [0, 15, 30, 45, 60, 75, 90, 105].filter(quarter => quarter >= reached && quarter < from)
+    lost.push(...passedOver)
+    reached = pass * 60 + end - 60
+    const moved = passedOver.length > 0 && lost.some(quarter => quarter < 60) && lost.length > 2
+    if (moved && pass === 1 && !marker) return undefined
+  }
+  return passes
 }
 
 /** How many rows cover a quarter hour that a row before them covers: from what stands there, row by row. */

@@ -9,11 +9,11 @@ export const CR: u32 = 13
 export const QUOTE: u32 = 34
 export const COMMA: u32 = 44
 const TAB: u32 = 9
-const SPACE: u32 = 32
+export const SPACE: u32 = 32
 const APOSTROPHE: u32 = 39
-const DOT: u32 = 46
+export const DOT: u32 = 46
 const SLASH: u32 = 47
-const COLON: u32 = 58
+export const COLON: u32 = 58
 const LETTER_A: u32 = 0x61
 const LETTER_E: u32 = 0x65
 
@@ -60,6 +60,14 @@ export function take(dayOf: i32, start: i32, end: i32, way: i32, reading: i64, e
   flag = estimated
 }
 
+/** Takes the cells of a row's usual end, but for its direction. */
+export function takeTail(start: i32, end: i32, reading: i64, estimated: i32): void {
+  startMinute = start
+  endMinute = end
+  units = reading
+  flag = estimated
+}
+
 export function takeRevision(dayOf: i32, second: i32): void {
   revision = dayOf < 0 ? NaN : instantOf(load<i32>(DAYS + ((<usize>dayOf) << 2)), second)
 }
@@ -100,7 +108,7 @@ export function skipBlanks(p: usize): usize {
   return p
 }
 
-function digitAt(p: usize): u32 {
+export function digitAt(p: usize): u32 {
   return <u32>load<u8>(p) - 48
 }
 
@@ -295,54 +303,6 @@ export function readDirection(p: usize): usize {
   if ((load<u16>(p + 8) | 0x2020) !== 0x6e6f) return 0
   direction = 1
   return p + 10
-}
-
-/**
- * The last five cells as SMT writes them, and its line end: ` 00:00, 00:15,0.231,A,Consumption`. Everything else is for
- * the readers above.
- */
-export function readTail(p: usize): usize {
-  if (<u32>load<u8>(p) === SPACE) p++
-  const from = clockAt(p)
-  if (<u32>load<u8>(p + 5) !== COMMA) return 0
-  p += 6
-  if (<u32>load<u8>(p) === SPACE) p++
-  const until = clockAt(p)
-  if ((from | until) < 0 || until > 1440 || <u32>load<u8>(p + 5) !== COMMA) return 0
-  p += 6
-  let sum: u32 = 0
-  const number = p
-  let digit = digitAt(p)
-  while (digit <= 9) {
-    sum = sum * 10 + digit
-    digit = digitAt(++p)
-  }
-  if (p - number > 5 || p === number || <u32>load<u8>(p) !== DOT) return 0
-  const a = digitAt(p + 1)
-  const b = digitAt(p + 2)
-  const c = digitAt(p + 3)
-  if (a > 9 || b > 9 || c > 9 || <u32>load<u8>(p + 4) !== COMMA) return 0
-  const letter = <u32>load<u8>(p + 5)
-  if ((letter !== 65 && letter !== 69) || <u32>load<u8>(p + 6) !== COMMA) return 0
-  p = readDirection(p + 7)
-  if (p === 0) return 0
-  if (<u32>load<u8>(p) === CR) p++
-  if (<u32>load<u8>(p) !== LF) return 0
-  startMinute = from
-  endMinute = until
-  units = <i64>(sum * 1000 + a * 100 + b * 10 + c) * 100
-  flag = letter === 69 ? 1 : 0
-  return p + 1
-}
-
-/** `HH:MM` as minutes of the day; negative when it is something else. */
-function clockAt(p: usize): i32 {
-  const a = digitAt(p)
-  const b = digitAt(p + 1)
-  const c = digitAt(p + 3)
-  const d = digitAt(p + 4)
-  if (a > 2 || b > 9 || c > 5 || d > 9 || <u32>load<u8>(p + 2) !== COLON) return -1
-  return <i32>((a * 10 + b) * 60 + c * 10 + d)
 }
 
 /** A column that no layout knows: anything up to its end, which may not be a quotation mark inside quotation marks. */

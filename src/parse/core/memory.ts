@@ -9,6 +9,11 @@ export const ROLES: usize = 0x500
 /** An ESIID's digits, where JavaScript places a row itself. */
 export const ESIID: usize = 0x600
 
+/** Readings that wait to be noted, see pending.ts. */
+export const PENDING: usize = 0x700
+export const PENDING_SIZE: usize = 48
+export const MOST_PENDING: i32 = 48
+
 /** For each calendar day from 1970 to 2199 four bytes, see {@link dayOf}. */
 export const DAYS: usize = 0x1000
 const DAYS_SIZE: usize = 230 * 512 * 4

@@ -39,7 +39,7 @@ export class GreenButtonScanner implements EntryScanner {
 
   end(): readonly IntervalBatch[] {
     const last = this.#take(this.#reader.end())
-    this.#rows.flush()
+    this.#rows.end()
     return [...last, ...this.#rows.given()]
   }
 
