@@ -1,16 +1,17 @@
-// Ours, through the public stream: every check, conversion and count on.
+// Ours, through the public stream: every check, conversion and count on. Chunks of 1 MiB take a tenth more time, chunks
+// of 4 MiB 10 MB more memory.
 import { createReadStream, readFileSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { FileAccount, IntervalParser } from '@intelliwatt/smt-ingest'
 import { lastFour, revisionsFrom, Tally } from './tally.js'
 
 export const version = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
-export const settings = '`new IntervalParser()`, chunks of 1 MiB'
+export const settings = '`new IntervalParser()`, chunks of 2 MiB'
 
 export async function run(file) {
   const tally = new Tally()
   await pipeline(
-    createReadStream(file, { highWaterMark: 1024 * 1024 }),
+    createReadStream(file, { highWaterMark: 2 * 1024 * 1024 }),
     new IntervalParser().stream(),
     async batches => {
       for await (const batch of batches) if (!(batch instanceof FileAccount)) addColumns(tally, batch)

@@ -2,20 +2,23 @@
 // cell is anything but plain: then the row goes the complete way, in JavaScript, which also names what is wrong with it.
 // Behind the last byte stand zeros, which end every cell.
 
-import { DAYS } from './memory'
-
-export const LF: u32 = 10
-export const CR: u32 = 13
-export const QUOTE: u32 = 34
-export const COMMA: u32 = 44
-const TAB: u32 = 9
-export const SPACE: u32 = 32
-const APOSTROPHE: u32 = 39
-export const DOT: u32 = 46
-const SLASH: u32 = 47
-export const COLON: u32 = 58
-const LETTER_A: u32 = 0x61
-const LETTER_E: u32 = 0x65
+import {
+  APOSTROPHE,
+  COLON,
+  COMMA,
+  CR,
+  DOT,
+  digitAt,
+  eightDigits,
+  isBlank,
+  LETTER_A,
+  LETTER_E,
+  LF,
+  QUOTE,
+  SPACE,
+  skipBlanks
+} from './bytes'
+import { dayOf, forgetUnknownDay, instantOf, readCalendarDay, readDay } from './calendar'
 
 // The row being read.
 
@@ -38,21 +41,18 @@ export let flag: i32 = 0
 /** 0 consumption, 1 surplus generation. */
 export let direction: i32 = 0
 
-/** A day that was met and whose entry in DAYS is still 0: JavaScript must say when it begins. */
-export let unknownDay: i32 = -1
-
 /** What the cells of a row say when its layout has no such column. */
 export function forget(): void {
   revision = NaN
   flag = 0
   direction = 0
-  unknownDay = -1
+  forgetUnknownDay()
 }
 
 /** Takes the cells that JavaScript has read. */
-export function take(dayOf: i32, start: i32, end: i32, way: i32, reading: i64, estimated: i32): void {
-  dayNumber = dayOf
-  day = load<i32>(DAYS + ((<usize>dayOf) << 2))
+export function take(ofDay: i32, start: i32, end: i32, way: i32, reading: i64, estimated: i32): void {
+  dayNumber = ofDay
+  day = dayOf(ofDay)
   startMinute = start
   endMinute = end
   direction = way
@@ -68,61 +68,12 @@ export function takeTail(start: i32, end: i32, reading: i64, estimated: i32): vo
   flag = estimated
 }
 
-export function takeRevision(dayOf: i32, second: i32): void {
-  revision = dayOf < 0 ? NaN : instantOf(load<i32>(DAYS + ((<usize>dayOf) << 2)), second)
+export function takeConsumption(): void {
+  direction = 0
 }
 
-// What DAYS holds: minutes from the epoch to local midnight, times four, and the kind; 0 when unknown, -1 for dates that
-// no calendar has.
-export const ORDINARY: i32 = 1
-export const SPRING: i32 = 2
-export const AUTUMN: i32 = 3
-
-/** Minutes from the epoch to a day's midnight. */
-export function midnight(value: i32): i32 {
-  return value >> 2
-}
-
-export function kindOf(value: i32): i32 {
-  return value & 3
-}
-
-/** First minute that spring skips, and the end of the hour that autumn repeats. */
-export const CHANGE: i32 = 120
-
-/**
- * A local time of day. One that happens twice is taken as the first, one that does not exist as the clock read before
- * the change would show it.
- */
-function instantOf(value: i32, second: i32): f64 {
-  const kind = kindOf(value)
-  let shift = 0
-  if (kind === SPRING && second >= (CHANGE + 60) * 60) shift = -3600
-  if (kind === AUTUMN && second >= CHANGE * 60) shift = 3600
-  return (<f64>midnight(value) * 60 + <f64>(second + shift)) * 1000
-}
-
-export function skipBlanks(p: usize): usize {
-  let byte: u32 = load<u8>(p)
-  while (byte === SPACE || byte === TAB) byte = load<u8>(++p)
-  return p
-}
-
-export function digitAt(p: usize): u32 {
-  return <u32>load<u8>(p) - 48
-}
-
-/** Whether a cell ends here without having begun. */
-function isBlank(p: usize): bool {
-  const byte: u32 = load<u8>(p)
-  return byte === COMMA || byte === QUOTE || byte === LF || byte === CR
-}
-
-/** Eight digits at once, the first of them in the lowest byte. */
-function eightDigits(text: u64): u64 {
-  text = ((text & 0x0f0f0f0f0f0f0f0f) * 2561) >> 8
-  text = ((text & 0x00ff00ff00ff00ff) * 6553601) >> 16
-  return ((text & 0x0000ffff0000ffff) * 42949672960001) >> 32
+export function takeRevision(ofDay: i32, second: i32): void {
+  revision = ofDay < 0 ? NaN : instantOf(dayOf(ofDay), second)
 }
 
 /** `'10443720009999001`: an apostrophe guards the 17 or 22 digits from spreadsheets. */
@@ -147,43 +98,10 @@ export function readEsiid(p: usize): usize {
   return <u32>load<u8>(p) === APOSTROPHE ? p + 1 : p
 }
 
-/** `07/14/2025` or `7/14/2025`, as the number of the day in DAYS. */
-let readDay: i32 = 0
-function readCalendarDay(p: usize): usize {
-  let month = digitAt(p)
-  if (month > 9) return 0
-  let digit = digitAt(++p)
-  if (digit <= 9) {
-    month = month * 10 + digit
-    p++
-  }
-  if (<u32>load<u8>(p) !== SLASH) return 0
-  let dayOfMonth = digitAt(++p)
-  if (dayOfMonth > 9) return 0
-  digit = digitAt(++p)
-  if (digit <= 9) {
-    dayOfMonth = dayOfMonth * 10 + digit
-    p++
-  }
-  if (<u32>load<u8>(p) !== SLASH) return 0
-  const a = digitAt(p + 1)
-  const b = digitAt(p + 2)
-  const c = digitAt(p + 3)
-  const d = digitAt(p + 4)
-  if (a > 9 || b > 9 || c > 9 || d > 9) return 0
-  const year = a * 1000 + b * 100 + c * 10 + d
-  if (month < 1 || month > 12 || dayOfMonth < 1 || dayOfMonth > 31 || year < 1970 || year > 2199) return 0
-  readDay = <i32>(((year - 1970) << 9) | (month << 5) | dayOfMonth)
-  const value = load<i32>(DAYS + ((<usize>readDay) << 2))
-  if (value > 0) return p + 5
-  if (value === 0) unknownDay = readDay
-  return 0
-}
-
 export function readDate(p: usize): usize {
   p = readCalendarDay(p)
   dayNumber = readDay
-  day = load<i32>(DAYS + ((<usize>readDay) << 2))
+  day = dayOf(readDay)
   return p
 }
 
@@ -195,7 +113,7 @@ export function readRevision(p: usize): usize {
   }
   p = readCalendarDay(p)
   if (p === 0 || <u32>load<u8>(p) !== SPACE) return 0
-  const value = load<i32>(DAYS + ((<usize>readDay) << 2))
+  const value = dayOf(readDay)
   p = readClock(skipBlanks(p))
   if (p === 0 || clockMinute >= 1440) return 0
   let second: i32 = clockMinute * 60

@@ -2,7 +2,9 @@
 // other one, so that JavaScript can read that row the complete way, see `RowReader`, and hand its cells back to `place`.
 
 import * as batch from './batch'
-import { CR, LF, readEsiid, take, takeRevision, unknownDay } from './cells'
+import { CR, LF } from './bytes'
+import { unknownDay } from './calendar'
+import { readEsiid, take, takeRevision } from './cells'
 import { forgetGroups, mix } from './groups'
 import {
   DAYS,

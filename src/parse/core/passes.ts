@@ -2,7 +2,7 @@
 // belongs to shows only from all of them, so JavaScript holds them back, see `repeated-hour.ts`; here it is watched
 // whether the day's rows stand in order around them, and when the hour is over.
 
-import { CHANGE } from './cells'
+import { CHANGE } from './calendar'
 import { ENTRY, forgot, LAST_END, LISTED, REPEATING, SIBLINGS, STATE, serialOf } from './groups'
 
 const MIDNIGHT: i32 = 1440

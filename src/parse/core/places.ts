@@ -1,24 +1,8 @@
 // Places in time: what a row's labels mean, what becomes of it, and what is counted.
 
 import * as batch from './batch'
-import {
-  AUTUMN,
-  CHANGE,
-  day,
-  dayNumber,
-  direction,
-  endMinute,
-  flag,
-  kindOf,
-  meterHead,
-  meterTail,
-  midnight,
-  ORDINARY,
-  revision,
-  SPRING,
-  startMinute,
-  units
-} from './cells'
+import { AUTUMN, CHANGE, kindOf, midnight, ORDINARY, SPRING } from './calendar'
+import { day, dayNumber, direction, endMinute, flag, meterHead, meterTail, revision, startMinute, units } from './cells'
 import { generation, groupOf, hasSiblings, REPEATING, serialOf, seriesOf } from './groups'
 import { closeHour as close, follows, isInHour } from './passes'
 import { addPending, notePending } from './pending'

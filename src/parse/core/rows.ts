@@ -1,12 +1,9 @@
 // Rows: their cells in the order of the header, read where they stand.
 
+import { COMMA, CR, LF, QUOTE, skipBlanks } from './bytes'
 import {
-  COMMA,
-  CR,
   flag,
   forget,
-  LF,
-  QUOTE,
   readDate,
   readDirection,
   readEnd,
@@ -16,7 +13,6 @@ import {
   readOther,
   readRevision,
   readStart,
-  skipBlanks,
   units
 } from './cells'
 import { LONGEST_PREFIX, PREFIX, ROLES } from './memory'
@@ -27,6 +23,8 @@ let columns: i32 = 0
 let alike: i32 = 0
 /** Behind them stand start, end, kWh, flag and direction, as SMT writes them. */
 let usualTail: bool = false
+/** And before them ESIID, day and revision. */
+let usualHead: bool = false
 /** Bytes of the first columns in the row before; 0 when there is none to compare with. */
 let prefix: i32 = 0
 let prefixEnd: usize = 0
@@ -38,6 +36,7 @@ export function beginRows(columnCount: i32, alikeColumns: i32): void {
   columns = columnCount
   alike = alikeColumns
   usualTail = columnCount === alikeColumns + 5 && load<u64>(ROLES + <usize>alikeColumns) << 24 === 0x0807060504000000
+  usualHead = usualTail && alikeColumns === 3 && (load<u32>(ROLES) & 0xffffff) === 0x030201
   forgetPrefix()
   forget()
 }
@@ -54,11 +53,23 @@ export function forgetPrefix(): void {
  */
 export function readPlainRow(row: usize, end: usize): usize {
   isAlike = prefix > 0 && startsAlike(row)
-  if (isAlike && usualTail) {
-    const next = readTail(row + <usize>prefix)
-    if (next !== 0) return next
-  }
-  return readRow(row, end)
+  const next = isAlike ? (usualTail ? readTail(row + <usize>prefix) : 0) : usualHead ? readUsual(row) : 0
+  return next === 0 ? readRow(row, end) : next
+}
+
+/** Reads a row with SMT's own columns, if nothing is unusual about it. */
+function readUsual(row: usize): usize {
+  forget()
+  let p = readEsiid(row)
+  if (p === 0 || <u32>load<u8>(p) !== COMMA) return 0
+  p = readDate(p + 1)
+  if (p === 0 || <u32>load<u8>(p) !== COMMA) return 0
+  p = readRevision(p + 1)
+  if (p === 0 || <u32>load<u8>(p) !== COMMA) return 0
+  prefixEnd = p + 1
+  const next = readTail(prefixEnd)
+  if (next !== 0) remember(row)
+  return next
 }
 
 function readRow(row: usize, end: usize): usize {
