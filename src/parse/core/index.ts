@@ -1,5 +1,6 @@
 // The core of the parser: bytes in, columns out, one row after another. It reads plain rows by itself and stops at every
-// other one, so that JavaScript can read that row the complete way, see `RowReader`, and hand its cells back to `place`.
+// other one, so that JavaScript can read that row the complete way, see `row-reader.ts`, and hand its cells back to
+// `place`.
 
 import * as batch from './batch'
 import { CR, LF } from './bytes'
