@@ -82,7 +82,8 @@ export function readDateTime(cell: string): DateTimeCell | CellProblem {
   if (offset === undefined) return { date: { year: Number(year), month: Number(month), day: Number(day) }, minute }
   const midnight = Date.UTC(Number(year), Number(month) - 1, Number(day))
   // A date that the calendar does not have would be counted on to another.
-  if (new Date(midnight).getUTCDate() !== Number(day)) return 'bad'
+  const counted = new Date(midnight)
+  if (counted.getUTCMonth() + 1 !== Number(month) || counted.getUTCDate() !== Number(day)) return 'bad'
   return { instant: midnight + (minute - minutesAhead(offset)) * 60_000 }
 }
 
@@ -114,8 +115,15 @@ export function readKwh(cell: string): number | 'bad' | 'negative' | 'out-of-ran
   const match = /^([+-]?)(\d*)(?:\.(\d*))?$/.exec(cell)
   if (!match || `${match[2]}${match[3] ?? ''}` === '') return 'bad'
   const whole = match[2]!.replace(/^0+/, '')
-  const decimals = (match[3] ?? '').replace(/0+$/, '')
+  const decimals = withoutEnd(match[3] ?? '', '0')
   if (whole.length > 7 || decimals.length > 5) return 'out-of-range'
   const units = Number(whole) * 100_000 + Number(decimals.padEnd(5, '0'))
   return match[1] === '-' && units > 0 ? 'negative' : units
+}
+
+/** Text without the letters of one kind at its end. A regular expression would try each of them anew. */
+export function withoutEnd(text: string, letter: string): string {
+  let end = text.length
+  while (end > 0 && text[end - 1] === letter) end--
+  return text.slice(0, end)
 }

@@ -62,11 +62,13 @@ export class EntryRows {
     // Nothing is said of a bad reading before its place is known to be right.
     const code = outcome === 'step' ? row.reading : outcome
     if (typeof code === 'string' && code.startsWith('ROW_')) this.reject(code as RowCode, offset)
+    this.endDay()
   }
 
-  /** An autumn day is over: its rows that were held back can be told. */
+  /** When an autumn day has just ended, its rows that were held back can be told. */
   endDay(): void {
-    this.#tell(this.#hours.end(this.#start.core.takeEnded()))
+    const group = this.#start.core.takeEnded()
+    if (group !== 0) this.#tell(this.#hours.end(group))
   }
 
   /** The entry is over: ends the batch under way, and gives what was held back. */

@@ -39,7 +39,10 @@ export interface Repeats {
   readonly conflicts: number
   /** A reading of another version, another flag or another length. */
   readonly overlaps: number
-  /** Rows that nobody compared: more than 16,384 other meter-days had come since theirs was met. */
+  /**
+   * Rows that nobody compared: more than 16,384 other meter-days had come since theirs was met. After 65,536 others a day
+   * may be forgotten, and rows that come again then are not counted at all.
+   */
   readonly unchecked: number
 }
 

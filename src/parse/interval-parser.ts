@@ -114,13 +114,15 @@ export class IntervalParser implements AsyncDisposable {
     file: FileLabel | undefined
   ): AsyncGenerator<IntervalBatch | FileAccount, void> {
     const accounts: EntryAccount[] = []
+    let rejected = 0
     const path = file?.path
     const input = withoutReturn(chunks)
     const core = ScanCore.take(this.#options.batchRows, this.#options.intervalMinutes)
     try {
       for await (const entry of readEntries(input, { name: file?.name, file: path })) {
-        const rejected = accounts.reduce((sum, account) => sum + account.rows.rejected, 0)
-        accounts.push(yield* this.#readEntry(entry, path, core, this.#options.maxRejects - rejected))
+        const account: EntryAccount = yield* this.#readEntry(entry, path, core, this.#options.maxRejects - rejected)
+        rejected += account.rows.rejected
+        accounts.push(account)
       }
     } catch (error) {
       await readOn(input)

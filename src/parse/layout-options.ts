@@ -33,7 +33,7 @@ export const layoutSchema = z
     minutes: minutesSchema.optional(),
     midnight: z.literal(['closing-day', 'next-day']).optional()
   })
-  .superRefine(({ columns, esiid, direction }, context) => {
+  .superRefine(({ columns, esiid, direction, midnight }, context) => {
     const refuse = (message: string) => context.addIssue({ code: 'custom', message })
     const { date, start, end } = columns
     if ((columns.esiid === undefined) === (esiid === undefined)) {
@@ -45,6 +45,9 @@ export const layoutSchema = z
     if (start === undefined && end === undefined) refuse('must name the column of the start or of the end')
     if (date === undefined && start !== undefined && end !== undefined) {
       refuse('has no date column, so it can name the start or the end, not both')
+    }
+    if (midnight === 'next-day' && (start !== undefined || date === undefined)) {
+      refuse('says that 00:00 closes the day before, which is for layouts with a date and an end, and no start')
     }
     const names = Object.values(columns).flatMap(name => name?.toUpperCase() ?? [])
     if (new Set(names).size < names.length) refuse('names a column twice')

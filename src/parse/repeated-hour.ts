@@ -3,11 +3,15 @@ import type { RowCells, ScanCore } from './scan-core.ts'
 /** When the hour begins and ends that autumn repeats, in minutes of the day. */
 const HOUR = { begin: 60, end: 120 } as const
 
+/** Minutes that may be lost of two passes without doubt about the rest. */
+const FEW = 30
+
 /** Rows that the hour has in two passes. More can never be told. */
 const WHOLE = 8
 
-/** Rows that may be held: of a file that lists 16,384 meters hour by hour, all; 20 MB. */
-const MOST_ROWS = 131_072
+/** What may be held, a row weighing 1 and an hour 8: all of a file that lists 16,384 meters hour by hour; 20 MB. */
+const MOST_HELD = 262_144
+const HOUR_WEIGHT = 8
 
 /** What the labels of a row say: when it ends, in minutes of the day, and how long it is. */
 export interface HourLabels {
@@ -22,8 +26,9 @@ export interface HourLabels {
  * order of the file; undefined when nobody can tell.
  *
  * SMT lists the first pass, then the second, each in order. End labels are right. So the second pass begins at the one
- * row whose end is not after the previous end, or at SMT's marker. Where rows are lost, this still holds. Rows that
- * changed places where others are lost pass over quarter hours in both passes; that is not believed.
+ * row whose end is not after the previous end, or at SMT's marker. Where one or two rows are lost, this still holds. Where
+ * more are lost, what looks like the second pass may be a row that changed places, or one that is there twice: only the
+ * marker is believed, and only rows behind it that pass over nothing.
  */
 export function passesOf(rows: readonly HourLabels[]): readonly (0 | 1)[] | undefined {
   const passes: (0 | 1)[] = []
@@ -44,11 +49,12 @@ export function passesOf(rows: readonly HourLabels[]): readonly (0 | 1)[] | unde
     const skipped = Math.max(0, from - minutes - reached)
     lost += skipped
     if (reached < 60) lostOfFirst += Math.min(skipped, 60 - reached)
-    if (pass === 1 && !marker && skipped > 0 && lostOfFirst > 0 && lost > 30) return undefined
+    if (pass === 1 && !marker && skipped > 0 && lostOfFirst > 0 && lost > FEW) return undefined
     reached = from
     passes.push(pass)
   }
-  return passes
+  const isSure = passes.at(-1) === 0 || rows.some(({ marker }) => marker) || lost + 120 - reached <= FEW
+  return isSure ? passes : undefined
 }
 
 /** Whether rows cover both passes, so that no other can belong to them. */
@@ -93,13 +99,18 @@ export class RepeatedHours {
   hold(row: RowCells, line: number, offset: number): readonly ToldRow[] {
     const group = this.#core.group
     let hour = this.#hours.get(group)
-    if (!hour) this.#hours.set(group, (hour = { first: row, rows: [] }))
+    if (!hour) {
+      // A copy: the text that the row was read from would be held with its ESIID.
+      const esiid = Buffer.from(row.esiid).toString('latin1')
+      this.#hours.set(group, (hour = { first: { ...row, esiid }, rows: [] }))
+      this.#held += HOUR_WEIGHT
+    }
     const { end, minutes, marker } = labelsOf(row)
     const { reading, estimated } = row
     hour.rows.push({ end, minutes, marker, reading, estimated, line, offset })
     this.#held++
     if (hour.rows.length > WHOLE || isComplete(hour.rows)) return this.end(group)
-    return this.#held > MOST_ROWS ? this.#giveUp() : []
+    return this.#held > MOST_HELD ? this.#giveUp() : []
   }
 
   /** The rows of a meter-day that is over. */
@@ -132,7 +143,7 @@ export class RepeatedHours {
   #take(group: number): HeldHour | undefined {
     const hour = this.#hours.get(group)
     this.#hours.delete(group)
-    this.#held -= hour?.rows.length ?? 0
+    if (hour) this.#held -= HOUR_WEIGHT + hour.rows.length
     return hour
   }
 }

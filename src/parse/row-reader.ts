@@ -8,7 +8,8 @@ import {
   readDateTime,
   readKwh,
   readTime,
-  splitCells
+  splitCells,
+  withoutEnd
 } from './cells.ts'
 import { type CentralDay, centralDay, centralDayAt, dayBefore } from './central-time.ts'
 import { type BoundLayout, columnName, type IntervalLayout } from './layouts.ts'
@@ -60,13 +61,19 @@ function readTimes(
 ): Times | RowCode {
   const { minutes = 15, midnight = 'closing-day' } = layout
   if (day === undefined) return readDateTimes(start ?? end!, end !== undefined, minutes)
-  const from = start === undefined ? undefined : readTime(start)
+  const from = start === undefined ? undefined : readStart(start)
   if (typeof from === 'string') return timeCode(from)
   const until = end === undefined ? undefined : readTime(end)
   if (typeof until === 'string') return timeCode(until)
   if (until === undefined) return { day, time: { start: from!, end: from! + minutes } }
   if (from !== undefined) return { day, time: { start: from, end: until } }
   return closing(midnight === 'next-day' && until === 0 ? dayBefore(day) : day, until, minutes)
+}
+
+/** Nothing begins at 24:00: that is the next day's 00:00. */
+function readStart(cell: string): number | CellProblem {
+  const minute = readTime(cell)
+  return minute === MIDNIGHT ? 'bad' : minute
 }
 
 /** An interval of which only the end is known. The end 00:00 closes the day. */
@@ -87,6 +94,7 @@ function readDateTimes(cell: string, isEnd: boolean, minutes: number): Times | R
   }
   const day = calendarDay(read.date)
   if (isCode(day)) return day
+  if (!isEnd && read.minute === MIDNIGHT) return 'ROW_BAD_TIME'
   if (!isEnd) return { day, time: { start: read.minute, end: read.minute + minutes } }
   return closing(read.minute === 0 ? dayBefore(day) : day, read.minute, minutes)
 }
@@ -109,7 +117,7 @@ const kwhCodes = {
 
 /** An apostrophe before (and perhaps behind) the digits keeps spreadsheets from counting with them. */
 function readEsiid(cell: string): string | RowCode {
-  const text = cell.replace(/^'+|'+$/g, '').trim()
+  const text = withoutEnd(cell.replace(/^'+/, ''), "'").trim()
   if (/^10(?:\d{15}|\d{20})$/.test(text)) return text
   return /^\d(?:\.\d+)?e\+?\d+$/i.test(text) ? 'ROW_ESIID_AS_NUMBER' : 'ROW_BAD_ESIID'
 }

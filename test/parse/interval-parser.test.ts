@@ -267,7 +267,7 @@ describe('autumn', () => {
     ['the last row of the first pass', [...first.slice(0, 3), ...second], all.filter(at => at !== '06:45')],
     ['the whole first pass', second, all.slice(4)],
     ['the row 02:00,01:15', [...first, ...second.slice(1)], all.filter(at => at !== '07:00')],
-    ['most of the second pass', [...first, second[3]!], [...all.slice(0, 4), '07:45']]
+    ['the end of the second pass', [...first, ...second.slice(0, 2)], all.slice(0, 6)]
   ] as [string, [number, number][], string[]][])('reads the rest right when %s is lost', async (_, cells, expected) => {
     expect(utc(await read(csv(...hour(cells))))).toEqual(expected)
   })
@@ -545,7 +545,8 @@ describe('rows that cannot be read', () => {
     ['ROW_NOT_15_MINUTES', row({ start: '00:00', end: '02:00' })],
     ['ROW_NOT_15_MINUTES', row({ start: '00:05', end: '00:20' })],
     ['ROW_NOT_15_MINUTES', row({ start: '00:15', end: '00:15' })],
-    ['ROW_NOT_15_MINUTES', row({ start: '24:00', end: '00:15' })],
+    ['ROW_BAD_TIME', row({ start: '24:00', end: '00:15' })],
+    ['ROW_BAD_TIME', row({ start: ' 25:00', end: ' 00:15' })],
     ['ROW_NONEXISTENT_HOUR', row({ date: '03/09/2025', start: '02:00', end: '02:15' })],
     ['ROW_BAD_KWH', row({ kwh: 'n/a' })],
     ['ROW_BAD_KWH', row({ kwh: '.' })],

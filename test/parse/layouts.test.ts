@@ -111,6 +111,27 @@ describe('a layout of the user’s own', () => {
     expect(starts(await readWith(layout, fileOf('ESIID,Usage Date,Interval End Time,kWh', ...rows)))).toEqual(expected)
   })
 
+  test('knows no start at 24:00, no month but twelve, and no midnight that it has no use for', async () => {
+    const starts = [
+      '2025-11-02T24:00',
+      '11/02/2025 24:00',
+      '2025-13-05T00:00Z',
+      '2025-00-05T00:00Z',
+      '2025-11-02T00:00'
+    ]
+    const layout = { name: 'starts', columns: { esiid: 'METER', start: 'TS', kwh: 'KWH' } }
+    const text = ['METER,TS,KWH', ...starts.map(start => `${esiid},${start},1`)].join('\n')
+    const { account, intervals } = await read(text, { layouts: [layout] })
+    expect(account.entries[0]!.rejects.map(({ line, code }) => [line, code])).toEqual(
+      [2, 3, 4, 5].map(line => [line, 'ROW_BAD_TIME'])
+    )
+    expect(intervals.map(({ start }) => iso(start))).toEqual(['2025-11-02T05:00:00.000Z'])
+    const both = { esiid: 'METER', date: 'DAY', start: 'FROM', end: 'TO', kwh: 'KWH' }
+    expect(() => new IntervalParser({ layouts: [{ name: 'both', columns: both, midnight: 'next-day' }] })).toThrow(
+      /layouts\.0` says that 00:00 closes the day before/
+    )
+  })
+
   test('is looked for before the known ones, and leaves those to other files', async () => {
     const layout = { ...iso8601, columns: { esiid: 'ESIID', end: 'When', kwh: 'kWh' } }
     const ours = await readWith(layout, fileOf('when,KWH,esiid', `2025-07-14T00:15,1,${esiid}`))
@@ -353,6 +374,17 @@ describe('rows that come again in a file', () => {
     const reading = await read(csv(row(), ...days, row(), days.at(-1)!))
     expect(reading.account.quality.repeats).toEqual({ ...none, duplicates: 1, unchecked: 1 })
     expect(reading.account.rows.accepted).toBe(20_003)
+  })
+
+  test('are found among 80,000 versions of one day, in the time that it takes', async () => {
+    const stamp = (n: number) => {
+      const at = new Date(Date.UTC(2025, 6, 15) + n * 1000).toISOString()
+      return `07/${at.slice(8, 10)}/2025 ${at.slice(11, 19)}`
+    }
+    const rows = Array.from({ length: 80_000 }, (_, n) => row({ revision: stamp(n) }))
+    const { account } = await read([csv(rows[0]!).trimEnd(), ...rows.slice(1), rows[0]!].join('\n'))
+    expect(account.rows.accepted).toBe(80_001)
+    expect(account.quality.repeats.duplicates + account.quality.repeats.unchecked).toBeGreaterThan(0)
   })
 
   test('reach the sink all the same', async () => {

@@ -27,8 +27,8 @@ describe('the second pass begins', () => {
 
   test('at the row that ends no later than the one before', () => {
     expect(passes([...hour, ...hour])).toEqual([...first, ...second])
-    expect(passes([75, 90, 75, 90])).toEqual(['first', 'first', 'second', 'second'])
-    expect(passes([75, 90, 105, 120, 120])).toEqual([...first, 'second'])
+    expect(passes([75, 90, 75, 90, 105, 120])).toEqual(['first', 'first', ...second])
+    expect(passes([...hour, 105, 120])).toEqual([...first, 'second', 'second'])
     expect(passes([120, 120], 60)).toEqual(['first', 'second'])
     expect(passes([90, 120, 90, 120], 30)).toEqual(['first', 'first', 'second', 'second'])
   })
@@ -55,7 +55,10 @@ describe('nobody can tell', () => {
     ['the second pass before the first', ['marker', 90, 105, 120, ...hour]],
     ['a third pass', [...hour, ...hour, 75]],
     ['a second marker', [...hour, 'marker', 'marker']],
-    ['rows lost in both passes, more than two', [90, 105, 120, 120]]
+    ['rows lost in both passes, more than two', [90, 105, 120, 120]],
+    ['an hour listed once, and its last row twice', [...hour, 120]],
+    ['an hour listed once, and its first row again', [...hour, 75]],
+    ['more than eight rows', [...hour, ...hour, ...hour]]
   ])('%s', (_, ends) => {
     expect(passes(ends)).toBeUndefined()
   })
@@ -128,6 +131,17 @@ describe('the rows of an hour are told', () => {
     const ends: End[] = [...hour, 'marker', 90, 105, 120]
     const { passes } = await tell(ends.flatMap(end => [[1, end] as const, [2, end] as const]))
     expect(passes).toEqual([...first, ...second].flatMap(pass => [pass, pass]))
+  })
+
+  test('when the last row of the day is one that is not plain', async () => {
+    const ends = day(hour) as number[]
+    const rows = [...ends, ...ends].map(end => {
+      const kwh = end === 1440 ? '0.231000' : '0.231'
+      return row({ date: '11/02/2025', start: clock(end - 15), end: clock(end % 1440), kwh })
+    })
+    const { account } = await read(csv(...rows))
+    expect(account.rows).toMatchObject({ accepted: 192, rejected: 0 })
+    expect(account.quality).toMatchObject({ ambiguousHourAssumed: 2, repeats: { duplicates: 96 } })
   })
 
   test('each time that the day is listed', async () => {
@@ -226,5 +240,27 @@ describe('many meters', () => {
     const { passes } = await tell(rows)
     // It comes again, and looks like a first pass. A day that begins at its beginning is told as ever.
     expect(passes.slice(-13)).toEqual([...Array(4).fill(nobody), 'first', ...first, ...second])
+  })
+
+  test('that are out of order stay so when they are forgotten', async () => {
+    const others = range(100, 140_000).map(meter => [meter, 15] as const)
+    const { passes } = await tell([...of(1, [...hour, 600, 135]), ...others])
+    expect(passes.slice(0, 4)).toEqual(Array(4).fill(nobody))
+  })
+
+  test('are not guessed at after they were met by instants first', async () => {
+    const lines = [
+      '1,2025-11-02T05:00Z,1',
+      ...hour.map(end => `1,2025-11-02T${clock(end - 15)},1`),
+      ...range(100, 140_000).map(meter => `${meter},2025-11-02T00:00,1`),
+      ...hour.map(end => `1,2025-11-02T${clock(end - 15)},1`)
+    ]
+    const text = ['METER,TS,KWH', ...lines.map(line => line.replace(/^\d+/, meter => makeEsiid(Number(meter))))].join(
+      '\n'
+    )
+    const layout = { name: 'mine', columns: { esiid: 'METER', start: 'TS', kwh: 'KWH' } }
+    const options = { layouts: [layout], maxRejects: 100, maxRejectShare: 1 }
+    const { account } = await read(text, options)
+    expect(account.entries[0]!.rejects.map(({ code }) => code)).toEqual(Array(8).fill('ROW_AMBIGUOUS_HOUR'))
   })
 })

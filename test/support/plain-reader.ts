@@ -133,6 +133,7 @@ function readRow(cells: Cells, { header, autumn, allowed, isFirst, line }: Readi
   const hasDirection = header.includes('CONSUMPTION_SURPLUSGENERATION')
   const direction = hasDirection ? readDirection(cells.CONSUMPTION_SURPLUSGENERATION) : 'consumption'
   const start = readMinutes(cells.USAGE_START_TIME)
+  if (start === 1440) throw new Rejected('ROW_BAD_TIME')
   let end = readMinutes(cells.USAGE_END_TIME) || 1440
   const instants = instantsOf(date)
   // Where 02:00 is called 03:00, a row may end at either name.
@@ -324,7 +325,9 @@ function passesOf(rows: readonly RowLabels[]): number[] | undefined {
     const moved = passedOver.length > 0 && lost.some(quarter => quarter < 60) && lost.length > 2
     if (moved && pass === 1 && !marker) return undefined
   }
-  return passes
+  const all = [...lost, ...[0, 15, 30, 45, 60, 75, 90, 105].filter(quarter => quarter >= reached)]
+  const isSure = passes.at(-1) === 0 || rows.some(({ marker }) => marker) || all.length <= 2
+  return isSure ? passes : undefined
 }
 
 /** How many rows cover a quarter hour that a row before them covers: from what stands there, row by row. */

@@ -1,6 +1,7 @@
 // The batch under way: columns for as many rows as it may hold, and its meters, each once.
 
 import { direction, flag, meterDigits, meterHead, meterTail, revision } from './cells'
+import { hash } from './hash'
 import {
   DIRECTION,
   ESTIMATED,
@@ -70,7 +71,7 @@ function meterNumber(): u32 {
   if (meterHead === lastHead && meterTail === lastTail) return lastNumber
   lastHead = meterHead
   lastTail = meterTail
-  let place = <u32>(((meterHead ^ (meterTail << 40)) * 0x9e3779b97f4a7c15) >> 40) & placeMask
+  let place = <u32>(hash(meterHead, meterTail) >> 40) & placeMask
   let at = METER_PLACES + <usize>place * METER_PLACE_SIZE
   while (load<u32>(at) === stamp) {
     if (load<u64>(at, HEAD) === meterHead && load<u64>(at, TAIL) === meterTail) {

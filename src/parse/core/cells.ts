@@ -148,7 +148,8 @@ function readClock(p: usize): usize {
 export function readStart(p: usize): usize {
   p = readClock(p)
   startMinute = clockMinute
-  return p
+  // Nothing begins at 24:00.
+  return clockMinute < 1440 ? p : 0
 }
 
 export function readEnd(p: usize): usize {

@@ -4,6 +4,7 @@
 // Two generations bound the memory: the young one takes new groups and, when it is full, becomes the old one, whose
 // own old groups are forgotten; a group that is met again moves to the young one.
 
+import { hash } from './hash'
 import { GROUP_SIZE, GROUPS_A, GROUPS_B, INDEX_A, INDEX_B, INDEX_BITS, MOST_GROUPS } from './memory'
 import { newSheet } from './sheets'
 
@@ -32,6 +33,9 @@ export const REPEATING: u32 = 32
 /** A newer copy stands in the young generation. */
 const MOVED: u32 = 64
 
+/** Places at which all groups of a series are looked for. */
+const MOST_NEAR: u32 = 64
+
 const INDEX_MASK: u32 = (1 << (<u32>INDEX_BITS)) - 1
 
 let young: usize = GROUPS_A
@@ -46,15 +50,6 @@ export let generation: u32 = 0
 let serial: u32 = 0
 /** A group that lists an hour twice was forgotten. */
 export let forgot: bool = false
-// Odd numbers that nobody outside knows, so that no file can be written that makes all its groups collide.
-let mixHead: u64 = 0
-let mixTail: u64 = 0
-
-export function mix(head: u64, tail: u64): void {
-  mixHead = head | 1
-  mixTail = tail | 1
-}
-
 export function forgetGroups(): void {
   youngCount = 0
   oldCount = 0
@@ -68,14 +63,23 @@ export function seriesOf(meterTail: u64, dayNumber: i32, direction: i32): u64 {
 
 /** Where in the index the groups of a series begin. */
 export function placeOf(meter: u64, series: u64): u32 {
-  return <u32>((meter * mixHead + series * mixTail) >> (64 - INDEX_BITS))
+  return <u32>(hash(meter, series) >> (64 - INDEX_BITS))
+}
+
+/**
+ * The next place of a search, after so many. Groups of one series stand near one another, so that its other versions are
+ * found; but a file may have thousands of versions of one day, and then most stand where only they are looked for.
+ */
+function nextPlace(place: u32, steps: u32, meter: u64, series: u64, version: u64): u32 {
+  if (steps === MOST_NEAR) return <u32>(hash(meter ^ (version >> 20), series ^ version) >> (64 - INDEX_BITS))
+  return (place + 1) & INDEX_MASK
 }
 
 /** A group; made when it is new. `state` is what it then begins with. */
 export function groupOf(meter: u64, series: u64, version: u64, state: u32): usize {
   const home = placeOf(meter, series)
   let place = home
-  for (;;) {
+  for (let steps: u32 = 1; ; steps++) {
     const group = groupAt(young, youngIndex, youngCount, place)
     if (group === 0) break
     if (isOf(group, meter, series)) {
@@ -83,18 +87,21 @@ export function groupOf(meter: u64, series: u64, version: u64, state: u32): usiz
       state |= SIBLINGS
       setState(group, SIBLINGS)
     }
-    place = (place + 1) & INDEX_MASK
+    place = nextPlace(place, steps, meter, series, version)
   }
   let twin: usize = 0
-  for (let at = home; oldCount > 0; at = (at + 1) & INDEX_MASK) {
+  let at = home
+  for (let steps: u32 = 1; oldCount > 0; steps++) {
     const group = groupAt(old, oldIndex, oldCount, at)
     if (group === 0) break
-    if (!isOf(group, meter, series)) continue
-    if (load<u64>(group, REVISION) === version) twin = group
-    else {
-      state |= SIBLINGS
-      setState(group, SIBLINGS)
+    if (isOf(group, meter, series)) {
+      if (load<u64>(group, REVISION) === version) twin = group
+      else {
+        state |= SIBLINGS
+        setState(group, SIBLINGS)
+      }
     }
+    at = nextPlace(at, steps, meter, series, version)
   }
 
   const group = young + <usize>youngCount * GROUP_SIZE
@@ -167,10 +174,17 @@ export function serialOf(group: usize): u32 {
 }
 
 let cursor: u32 = 0
+let near: u32 = 0
 
 /** Begins to look for groups of the same series but another revision. */
 export function seekSiblings(own: usize): void {
   cursor = placeOf(load<u64>(own, METER), load<u64>(own, SERIES))
+  near = 0
+}
+
+/** Whether there may be others that were not looked for. */
+export function wereSiblingsLeft(): bool {
+  return near === MOST_NEAR
 }
 
 /** The next of them in one of the two generations; 0 when there are no more. */
@@ -178,9 +192,10 @@ export function nextSibling(own: usize, isOld: bool): usize {
   const groups = isOld ? old : young
   const index = isOld ? oldIndex : youngIndex
   const count = isOld ? oldCount : youngCount
-  while (count > 0) {
+  while (count > 0 && near < MOST_NEAR) {
     const group = groupAt(groups, index, count, cursor)
     if (group === 0) break
+    near++
     cursor = (cursor + 1) & INDEX_MASK
     if (isOf(group, load<u64>(own, METER), load<u64>(own, SERIES)) && serialOf(group) !== serialOf(own)) return group
   }

@@ -6,7 +6,8 @@ import * as batch from './batch'
 import { CR, LF } from './bytes'
 import { unknownDay } from './calendar'
 import { readEsiid, take, takeRevision } from './cells'
-import { forgetGroups, mix } from './groups'
+import { forgetGroups } from './groups'
+import { mix } from './hash'
 import {
   DAYS,
   DIRECTION,

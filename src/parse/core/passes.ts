@@ -73,9 +73,11 @@ export function takeEnded(): u32 {
 
 /** The hour's rows are held back no longer, and more of them may not follow. Gives whether all was in order. */
 export function closeHour(group: usize): bool {
+  // The group was forgotten meanwhile, and what was seen of its order.
+  const isKnown = load<u32>(group, ENTRY) === entry
   beginOrder(group)
   const state: u32 = load<u16>(group, STATE)
   store<u16>(group, state & ~HELD, STATE)
   store<i16>(group, <i16>max(<i32>load<i16>(group, LAST_END), CHANGE + 1), LAST_END)
-  return (state & DISORDERED) === 0
+  return isKnown && (state & DISORDERED) === 0
 }

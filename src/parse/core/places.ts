@@ -8,6 +8,7 @@ import { closeHour as close, follows, isInHour } from './passes'
 import { addPending, notePending } from './pending'
 import { cellOf, inFourBytes, noteReading } from './repeats'
 import { isAlike } from './rows'
+import { MOST_QUARTERS } from './sheets'
 
 // What became of a row.
 const ACCEPTED: i32 = 0
@@ -142,18 +143,20 @@ export function closeHour(): bool {
 export function placeInstant(minute: i32, length: i32, line: i32): i32 {
   forgetRowBefore()
   if (!allows(length)) return OTHER_LENGTH
+  const quarter = (minute - midnight(day)) / 15
+  if (quarter < 0 || quarter + length / 15 > MOST_QUARTERS) return NOT_15_MINUTES
   if (units < 0) {
     missing++
     return MISSING
   }
-  accept(0, minute, (minute - midnight(day)) / 15, length, line)
+  accept(0, minute, quarter, length, line)
   return ACCEPTED
 }
 
 /** `minute` counts from the epoch, `quarter` from the day's midnight. */
 function accept(group: usize, minute: i32, quarter: i32, length: i32, line: i32): void {
   const reading = inFourBytes(units, flag, length / 15)
-  if (group === 0 && !isAlike) {
+  if (group === 0 && !isAlike && kindOf(day) !== AUTUMN) {
     const series = seriesOf(meterTail, dayNumber, direction)
     addPending(meterHead, series, reinterpret<u64>(revision), quarter, reading)
   } else {

@@ -1,6 +1,6 @@
 // What was read already: rows that come again are counted, not refused, since a store can tell which of them wins.
 
-import { hasSiblings, nextSibling, seekSiblings, serialOf, sheetNumber } from './groups'
+import { hasSiblings, nextSibling, seekSiblings, serialOf, sheetNumber, wereSiblingsLeft } from './groups'
 import { sheetOf } from './sheets'
 
 /** Rows that were there before: the same reading, another one of the same version, one of another version or length. */
@@ -79,6 +79,7 @@ function countSiblings(group: usize, quarter: i32, length: i32): void {
         return
       }
     }
+    if (wereSiblingsLeft()) gone = true
   }
   if (gone) unchecked++
 }

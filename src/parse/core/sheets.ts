@@ -3,6 +3,9 @@
 
 import { MOST_SHEETS, SHEET_SIZE, SHEETS } from './memory'
 
+/** Quarter hours of the longest day. */
+export const MOST_QUARTERS: i32 = 100
+
 let next: u32 = 0
 
 /** The oldest sheet is torn off for a new owner. */

@@ -28,7 +28,7 @@ export function readTail(p: usize): usize {
   p += 6
   if (<u32>load<u8>(p) === SPACE) p++
   const until = clockOf(load<u64>(p) ^ CLOCK)
-  if ((from | until) < 0 || until > 1440) return 0
+  if ((from | until) < 0 || from >= 1440 || until > 1440) return 0
   p += 6
   const text = load<u64>(p) ^ READING
   if (((text | (text + READING_LIFT)) & READING_HIGH) === 0 && (text & READING_SEPARATORS) === 0) {
