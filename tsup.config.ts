@@ -9,6 +9,7 @@ export default defineConfig({
     index: 'src/index.ts',
     'sink/duckdb': 'src/sink/duckdb.ts',
     'sink/ndjson': 'src/sink/ndjson.ts',
+    'sink/postgres': 'src/sink/postgres.ts',
     'testing/index': 'src/testing/index.ts',
     'cli/bin': 'src/cli/bin.ts',
     // Beside the chunk that starts it.
@@ -17,7 +18,9 @@ export default defineConfig({
   format: ['esm'],
   target: 'node20',
   platform: 'node',
-  dts: { entry: ['src/index.ts', 'src/sink/duckdb.ts', 'src/sink/ndjson.ts', 'src/testing/index.ts'] },
+  dts: {
+    entry: ['src/index.ts', 'src/sink/duckdb.ts', 'src/sink/ndjson.ts', 'src/sink/postgres.ts', 'src/testing/index.ts']
+  },
   splitting: true,
   sourcemap: true,
   clean: true,

@@ -201,6 +201,7 @@ const catalogue = {
   ),
 
   STORE_BUSY: run(true, 'Another process holds the store; wait for it to end, or give this one a store of its own.'),
+  STORE_UNREACHABLE: run(true, 'The database cannot be reached; check that it runs and its address, then run again.'),
   STORE_OPEN: run(false, 'The store could not be opened; check its path, its permissions and its version.'),
   STORE_WRITE: run(true, 'The store refused to write; check disk space and permissions, then run again.'),
   STORE_FENCED: file(true, 'Another worker took this file over meanwhile; its result stands.'),

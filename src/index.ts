@@ -45,7 +45,7 @@ export {
 } from './parse/file-account.ts'
 export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'
 export type { IntervalLayout } from './parse/layouts.ts'
-export { type Closing, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
+export { type Closing, type Committed, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
 export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
 export type { NamePattern } from './source/name-filter.ts'
 export type { KeyboardInteractive, LoginPrompt } from './source/sftp-login.ts'

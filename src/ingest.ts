@@ -21,6 +21,8 @@ export interface IngestOptions {
   readonly signal?: AbortSignal | undefined
   /** Take files again that an earlier run put into quarantine. */
   readonly retryQuarantined?: boolean | undefined
+  /** Take files again that failed a short while ago and whose next attempt is not due yet. */
+  readonly retryNow?: boolean | undefined
 }
 
 /**
@@ -51,11 +53,11 @@ export async function* ingest(options: IngestOptions): AsyncGenerator<Receipt, v
 /** One file's journey, top to bottom. An error is given back only when it must end the run. */
 async function ingestFile(
   file: IngestFile,
-  { decryptor, parser, sink, signal, retryQuarantined }: IngestOptions
+  { decryptor, parser, sink, signal, retryQuarantined, retryNow }: IngestOptions
 ): Promise<{ receipt: Receipt | undefined; error?: unknown }> {
   if (signal?.aborted) return { receipt: undefined, error: new AbortError({ file: file.path }) }
   const startedAt = Date.now()
-  const target = sink.stream(file, { retryQuarantined })
+  const target = sink.stream(file, { retryQuarantined, retryNow })
   try {
     if (!(await target.wanted())) {
       target.destroy()

@@ -278,7 +278,13 @@ describe('a bad file is set aside and the one beside it goes in:', () => {
     expect(fates(receipts)).toEqual(['a.csv committed', 'b.csv seen', 'c.csv committed'])
     expect(receipts[1]!.reason?.code).toBe('FILE_NOT_FOUND')
     put(options.inbox, 'b.csv', csv([{ quarter: 1 }]), 1_752_500_001)
-    expect(fates((await run(options)).receipts)).toEqual(['a.csv duplicate', 'b.csv committed', 'c.csv duplicate'])
+    const soon = await run(options)
+    expect(soon.receipts[1]!.reason).toMatchObject({
+      code: 'WAITING',
+      message: expect.stringContaining('FILE_NOT_FOUND')
+    })
+    const { receipts: again } = await run({ ...options, retryNow: true })
+    expect(fates(again)).toEqual(['a.csv duplicate', 'b.csv committed', 'c.csv duplicate'])
     await options.sink.close()
   })
 

@@ -90,7 +90,8 @@ export class FileLedger extends MemoryLedger {
     for (const line of lines) {
       const [fingerprint, record] = parseLine(line, this.#path)
       // Whoever held a claim is gone: the lock was free.
-      this.remember(fingerprint, record.state === 'claimed' ? { ...record, state: 'seen' } : record)
+      const isHeld = record.state === 'claimed' || record.state === 'staged'
+      this.remember(fingerprint, isHeld ? { ...record, state: 'seen', leaseUntil: null } : record)
     }
     if (torn || lines.length > COMPACT_ABOVE * this.records().size) await this.#compact()
     this.#journal = await open(this.#path, 'a')

@@ -1,16 +1,25 @@
 import { createHash } from 'node:crypto'
 import type { IngestError } from '../errors.ts'
 import type { PassedOver } from '../source/source.ts'
-import type { LedgerFile, Receipt } from './receipt.ts'
+import { held, known, type LedgerFile, type Receipt, waiting } from './receipt.ts'
 
-/** The right to bring one file in. A commit with an old epoch is refused. */
+/** How long a claim holds without being renewed. */
+export const LEASE_MS = 10 * 60_000
+
+/** The first pause before a file is tried again, and the longest. */
+const FIRST_PAUSE_MS = 30_000
+const LONGEST_PAUSE_MS = 60 * 60_000
+
+/** The right to bring one file in, for as long as its lease lasts. A commit with an old epoch is refused. */
 export interface Claim {
   readonly fingerprint: string
   /** Grows with each claim of the file. */
   readonly epoch: number
+  /** Milliseconds of the lease, from the claim or its last renewal on, by the clock of the store. */
+  readonly leaseMs: number
 }
 
-/** The answer to a claim: the right itself, or what became of the file before. */
+/** The answer to a claim: the right itself, or why it is not given. */
 export type ClaimAnswer =
   | { readonly claim: Claim; readonly known?: undefined }
   | { readonly claim?: undefined; readonly known: Receipt }
@@ -19,25 +28,41 @@ export type ClaimAnswer =
 export interface ClaimOptions {
   /** Take files again that stand in quarantine. */
   readonly retryQuarantined?: boolean | undefined
+  /** Take files whose next attempt is not due yet. */
+  readonly retryNow?: boolean | undefined
+  /** Milliseconds until others may take the file over. Renewed while work goes on; 10 minutes by default. */
+  readonly leaseMs?: number | undefined
 }
 
 /** The durable table of files. A sink with transactions keeps it beside its rows. */
 export interface Ledger {
+  /** Takes a file, if nobody has it, or whoever had it let the lease run out. */
   claim(file: LedgerFile, options?: ClaimOptions): Promise<ClaimAnswer>
+  /** Begins the lease anew; `staged` says that only the commit is left. Rejects with `STORE_FENCED` when it was lost. */
+  renew(claim: Claim, state: 'claimed' | 'staged'): Promise<void>
   /** The committed file whose opened payload has this hash. */
   findPayload(sha256: string): Promise<LedgerFile | undefined>
-  /** Writes what became of a claimed file. Rejects with `STORE_FENCED` when another holds it now. */
-  settle(claim: Claim, receipt: Receipt): Promise<void>
+  /**
+   * Writes what became of a claimed file. Rejects with `STORE_FENCED` when another holds it now. One that is `seen` is
+   * tried again: after a pause when the failure `costsAttempt`.
+   */
+  settle(claim: Claim, receipt: Receipt, costsAttempt?: boolean): Promise<void>
   /** Writes why a listed file was not offered; tells whether it stands there already. */
   passOver(file: PassedOver, receipt: Receipt): Promise<{ readonly known: boolean }>
   close(): Promise<void>
 }
 
-/** What the ledger keeps of one file. */
+/** What the ledger keeps of one file. Instants are UTC epoch milliseconds by the clock of the store. */
 export interface LedgerRecord {
   readonly file: LedgerFile
-  readonly state: 'claimed' | Receipt['state']
+  readonly state: 'claimed' | 'staged' | Receipt['state']
   readonly epoch: number
+  /** Failed attempts since the file was last taken or set aside. */
+  readonly attempts: number
+  /** When a claim ends by itself. */
+  readonly leaseUntil: number | null
+  /** When the next attempt is due. */
+  readonly nextAttemptAt: number | null
   readonly receipt: Receipt | null
 }
 
@@ -48,23 +73,41 @@ export function fingerprintOf({ source, path, size, modifiedAt }: LedgerFile): s
     .digest('hex')
 }
 
-/** Whether a file may be claimed, from what the ledger has of it. */
-export function mayClaim(record: LedgerRecord | undefined, options: ClaimOptions = {}): 'yes' | 'held' | 'known' {
-  switch (record?.state) {
-    case undefined:
-    case 'seen':
+/** What a claim is answered, from what the ledger has of the file; undefined when it may be taken. */
+export function refusalOf(
+  file: LedgerFile,
+  record: Omit<LedgerRecord, 'file'> | undefined,
+  now: number,
+  { retryQuarantined, retryNow }: ClaimOptions = {}
+): Receipt | undefined {
+  if (!record) return undefined
+  switch (record.state) {
     case 'ignored':
-      return 'yes'
+      return undefined
+    case 'seen': {
+      const { nextAttemptAt: next, attempts, receipt } = record
+      return next !== null && next > now && !retryNow ? waiting(file, { next, attempts, receipt }) : undefined
+    }
     case 'claimed':
-      return 'held'
+    case 'staged':
+      return record.leaseUntil !== null && record.leaseUntil > now ? held(file, record.leaseUntil) : undefined
     case 'quarantined':
-      return options.retryQuarantined ? 'yes' : 'known'
+      return retryQuarantined ? undefined : known({ ...record.receipt!, ...file })
     default:
-      return 'known'
+      return known({ ...record.receipt!, ...file })
   }
 }
 
 /** What an error makes of its file: set aside for somebody to look at, or tried again by the next run. */
 export function stateAfter(error: IngestError | undefined): 'quarantined' | 'seen' {
   return error === undefined || error.retryable || error.stopsRun ? 'seen' : 'quarantined'
+}
+
+/**
+ * Milliseconds from a failed attempt to the next one: twice as long each time, up to an hour. Half of it is left to
+ * chance, so that files which failed together do not come back together.
+ */
+export function pauseAfter(attempts: number, random: () => number = Math.random): number {
+  const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1))
+  return Math.round(longest * (0.5 + random() / 2))
 }

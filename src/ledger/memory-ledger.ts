@@ -5,11 +5,13 @@ import {
   type ClaimAnswer,
   type ClaimOptions,
   fingerprintOf,
+  LEASE_MS,
   type Ledger,
   type LedgerRecord,
-  mayClaim
+  pauseAfter,
+  refusalOf
 } from './ledger.ts'
-import { known, type LedgerFile, labelOf, type Receipt } from './receipt.ts'
+import { type LedgerFile, labelOf, type Receipt } from './receipt.ts'
 
 /**
  * A ledger for as long as the process lives: what a sink gets that brings none of its own.
@@ -25,36 +27,54 @@ export class MemoryLedger implements Ledger {
     return this.#oneAtATime(() => this.#claim(file, options))
   }
 
-  async #claim(file: LedgerFile, options: ClaimOptions | undefined): Promise<ClaimAnswer> {
+  async #claim(file: LedgerFile, options: ClaimOptions = {}): Promise<ClaimAnswer> {
     const fingerprint = fingerprintOf(file)
     const record = this.#records.get(fingerprint)
-    switch (mayClaim(record, options)) {
-      case 'known':
-        return { known: known(record!.receipt!) }
-      case 'held':
-        throw new SinkError('STORE_FENCED', 'the file is being taken already', { file: file.path })
-      case 'yes': {
-        const epoch = (record?.epoch ?? 0) + 1
-        await this.keep(fingerprint, { file, state: 'claimed', epoch, receipt: record?.receipt ?? null })
-        return { claim: { fingerprint, epoch } }
-      }
-    }
+    const refusal = refusalOf(file, record, Date.now(), options)
+    if (refusal) return { known: refusal }
+    const { epoch = 0, attempts = 0, receipt = null } = record ?? {}
+    const { leaseMs = LEASE_MS } = options
+    const claim = { fingerprint, epoch: epoch + 1, leaseMs }
+    const [leaseUntil, nextAttemptAt] = [Date.now() + leaseMs, null]
+    await this.keep(fingerprint, {
+      file,
+      state: 'claimed',
+      epoch: claim.epoch,
+      attempts,
+      leaseUntil,
+      nextAttemptAt,
+      receipt
+    })
+    return { claim }
+  }
+
+  renew(claim: Claim, state: 'claimed' | 'staged'): Promise<void> {
+    return this.#oneAtATime(async () => {
+      const record = this.#held(claim)
+      await this.keep(claim.fingerprint, { ...record, state, leaseUntil: Date.now() + claim.leaseMs })
+    })
   }
 
   async findPayload(sha256: string): Promise<LedgerFile | undefined> {
     return this.#payloads.get(sha256)
   }
 
-  settle(claim: Claim, receipt: Receipt): Promise<void> {
-    return this.#oneAtATime(() => this.#settle(claim, receipt))
+  settle(claim: Claim, receipt: Receipt, costsAttempt = false): Promise<void> {
+    return this.#oneAtATime(async () => {
+      const record = this.#held(claim, receipt.path)
+      const attempts = receipt.state !== 'seen' ? 0 : record.attempts + (costsAttempt ? 1 : 0)
+      const nextAttemptAt = receipt.state === 'seen' && costsAttempt ? Date.now() + pauseAfter(attempts) : null
+      const { state } = receipt
+      await this.keep(claim.fingerprint, { ...record, state, attempts, leaseUntil: null, nextAttemptAt, receipt })
+    })
   }
 
-  async #settle(claim: Claim, receipt: Receipt): Promise<void> {
+  /** The record of a claim that still holds. */
+  #held(claim: Claim, path?: string): LedgerRecord {
     const record = this.#records.get(claim.fingerprint)
-    if (record?.state !== 'claimed' || record.epoch !== claim.epoch) {
-      throw new SinkError('STORE_FENCED', 'another worker took the file over', { file: receipt.path })
-    }
-    await this.keep(claim.fingerprint, { ...record, state: receipt.state, receipt })
+    const isHeld = record?.state === 'claimed' || record?.state === 'staged'
+    if (isHeld && record.epoch === claim.epoch) return record
+    throw new SinkError('STORE_FENCED', 'another worker took the file over', { file: path ?? record?.file.path })
   }
 
   passOver(file: PassedOver, receipt: Receipt): Promise<{ known: boolean }> {
@@ -65,7 +85,15 @@ export class MemoryLedger implements Ledger {
     const fingerprint = fingerprintOf(file)
     const record = this.#records.get(fingerprint)
     if (record) return { known: true }
-    await this.keep(fingerprint, { file: labelOf(file), state: receipt.state, epoch: 0, receipt })
+    await this.keep(fingerprint, {
+      file: labelOf(file),
+      state: receipt.state,
+      epoch: 0,
+      attempts: 0,
+      leaseUntil: null,
+      nextAttemptAt: null,
+      receipt
+    })
     return { known: false }
   }
 

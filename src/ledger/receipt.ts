@@ -28,7 +28,7 @@ export interface RowsStored {
 
 /** Why a file is not in. */
 export interface Reason {
-  readonly code: ErrorCode | 'FILTERED' | 'CHANGING'
+  readonly code: ErrorCode | 'FILTERED' | 'CHANGING' | 'HELD' | 'WAITING'
   readonly message: string
   /** What to do, in one sentence. */
   readonly advice: string
@@ -137,6 +137,31 @@ export function passedOver(file: PassedOver): Receipt {
       ? { code: 'FILTERED', message: `left out: ${reason}`, advice: 'Change the filter if the file is wanted.' }
       : { code: 'CHANGING', message: `still changing: ${reason}`, advice: 'Nothing to do; the next run looks again.' }
   return { ...blank(file, Date.now()), state: state === 'ignored' ? 'ignored' : 'seen', reason: why }
+}
+
+/** A file that another worker has at the moment. */
+export function held(file: LedgerFile, until: number): Receipt {
+  const reason: Reason = {
+    code: 'HELD',
+    message: `another worker has the file, until ${new Date(until).toISOString()} if it says nothing more`,
+    advice: 'Nothing to do; if that worker is gone, the file is taken when its time is over.'
+  }
+  return { ...blank(file, Date.now()), state: 'seen', reason }
+}
+
+/** A file that failed and whose next attempt is not due yet. */
+export function waiting(
+  file: LedgerFile,
+  { next, attempts, receipt }: { next: number; attempts: number; receipt: Receipt | null }
+): Receipt {
+  const times = attempts === 1 ? 'once' : `${attempts} times`
+  const last = receipt?.reason ? `, last with ${receipt.reason.code}` : ''
+  const reason: Reason = {
+    code: 'WAITING',
+    message: `failed ${times}${last}; tried again from ${new Date(next).toISOString()} on`,
+    advice: 'Nothing to do; ask for a retry to have it sooner.'
+  }
+  return { ...blank(file, Date.now()), state: 'seen', reason }
 }
 
 /** A file that an earlier run settled. What it committed then is a duplicate now. */

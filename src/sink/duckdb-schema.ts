@@ -29,6 +29,9 @@ export const schemaSql = [
      modified_at TIMESTAMPTZ NOT NULL,
      state VARCHAR NOT NULL,
      epoch INTEGER NOT NULL,
+     attempts INTEGER NOT NULL DEFAULT 0,
+     lease_until TIMESTAMPTZ,
+     next_attempt_at TIMESTAMPTZ,
      fetched_sha256 VARCHAR,
      payload_sha256 VARCHAR,
      duplicate_of VARCHAR,
@@ -64,7 +67,7 @@ export const schemaSql = [
      code VARCHAR NOT NULL
    )`,
   // Whoever held a claim is gone: this process alone has the file now.
-  `UPDATE files SET state = 'seen' WHERE state = 'claimed'`
+  `UPDATE files SET state = 'seen', lease_until = NULL WHERE state IN ('claimed', 'staged')`
 ]
 
 /** Staging of one file, on a connection of its own: rows as they come, and which meter each batch's number means. */

@@ -10,6 +10,7 @@ import {
   duplicate,
   type Evidence,
   failed,
+  type LedgerFile,
   labelOf,
   passedOver,
   payloadOf,
@@ -27,12 +28,15 @@ export interface Closing {
   receipt(stored: RowsStored): Receipt
 }
 
+/** What a commit did: stored the rows, or found that another worker has just committed the same content. */
+export type Committed = RowsStored | { readonly duplicateOf: LedgerFile }
+
 /** One file on its way into a store: staged batch by batch, visible all together or not at all. */
 export interface SinkTransaction {
   /** Stages a batch; resolves when the next may come. */
   write(batch: IntervalBatch): void | Promise<void>
   /** Makes everything staged visible, once, and tells what became of the accepted rows. */
-  commit(account: FileAccount, closing: Closing): Promise<RowsStored>
+  commit(account: FileAccount, closing: Closing): Promise<Committed>
   /** Forgets everything staged. Called at most once, and never after a commit that succeeded. */
   rollback(): Promise<void>
   /** True when `commit` writes the ledger too, in one transaction with the rows. */
@@ -128,6 +132,8 @@ export class SinkStream extends Writable {
   #accepted = 0
   #receipt: Receipt | undefined
   #committing: Promise<unknown> | undefined
+  /** Renews the claim while work goes on. */
+  #heartbeat: NodeJS.Timeout | undefined
 
   /** @internal Made by {@link Sink.stream}. */
   constructor(file: IngestFile, hooks: SinkHooks) {
@@ -177,9 +183,20 @@ export class SinkStream extends Writable {
     this.#receipt = known
     if (claim) {
       this.#claim = claim
+      this.#heartbeat = setInterval(() => void this.#renew(claim), claim.leaseMs / 3).unref()
       this.#transaction = await this.#hooks.begin(claim)
     }
     this.emit('claimed')
+  }
+
+  /** Says that the work goes on. When another worker has the file, this one stops. */
+  async #renew(claim: Claim): Promise<void> {
+    try {
+      await (await this.#hooks.ledger()).renew(claim, 'claimed')
+    } catch (error) {
+      // A store that cannot be reached may be there again before the lease is over; if not, the commit is refused.
+      if (findIngestError(error)?.code === 'STORE_FENCED') this.destroy(error as Error)
+    }
   }
 
   async #take(chunk: unknown): Promise<void> {
@@ -214,16 +231,13 @@ export class SinkStream extends Writable {
   async #close(claim: Claim, transaction: SinkTransaction, evidence: Omit<Evidence, 'stored'>): Promise<void> {
     if (this.destroyed) throw new AbortError({ file: this.#file.path })
     const ledger = await this.#hooks.ledger()
+    clearInterval(this.#heartbeat)
+    await ledger.renew(claim, 'staged')
     const first = await ledger.findPayload(payloadOf(evidence.fetched, evidence.opened).sha256)
-    if (first) {
-      await this.#rollback()
-      const receipt = duplicate(this.#file, this.#startedAt, evidence, first.path)
-      await ledger.settle(claim, receipt)
-      this.#receipt = receipt
-      return
-    }
+    if (first) return this.#closeDuplicate(claim, ledger, evidence, first)
     const receipt = (stored: RowsStored) => committed(this.#file, this.#startedAt, { ...evidence, stored })
     const stored = await transaction.commit(evidence.account, { claim, evidence, receipt })
+    if ('duplicateOf' in stored) return this.#closeDuplicate(claim, ledger, evidence, stored.duplicateOf)
     this.#transaction = undefined
     const { accepted } = evidence.account.rows
     if (stored.inserted + stored.replaced + stored.unchanged + stored.superseded !== accepted) {
@@ -233,10 +247,24 @@ export class SinkStream extends Writable {
     this.#receipt = receipt(stored)
   }
 
+  /** The same content is in already. */
+  async #closeDuplicate(
+    claim: Claim,
+    ledger: Ledger,
+    evidence: Omit<Evidence, 'stored'>,
+    first: LedgerFile
+  ): Promise<void> {
+    await this.#rollback()
+    const receipt = duplicate(this.#file, this.#startedAt, evidence, first.path)
+    await ledger.settle(claim, receipt)
+    this.#receipt = receipt
+  }
+
   /** Whatever ended the stream before its commit: nothing staged stays, and the ledger says why. */
   async #giveUp(error: Error | null): Promise<void> {
     // A commit that was sent has an answer; until it is here nobody knows what is true.
     await this.#committing?.catch(() => {})
+    clearInterval(this.#heartbeat)
     if (!this.#claim || this.#receipt) return
     const cause = findIngestError(error)
     const reason = cause ?? (error && error.name !== 'AbortError' ? error : new AbortError({ file: this.#file.path }))
@@ -244,13 +272,15 @@ export class SinkStream extends Writable {
     try {
       await this.#rollback()
     } finally {
-      await this.#giveBack(this.#claim, this.#receipt)
+      // A run that was stopped, or a store that is gone, is no fault of the file.
+      const costsAttempt = cause?.retryable === true && !cause.stopsRun && !(cause instanceof AbortError)
+      await this.#giveBack(this.#claim, this.#receipt, costsAttempt)
     }
   }
 
-  async #giveBack(claim: Claim, receipt: Receipt): Promise<void> {
+  async #giveBack(claim: Claim, receipt: Receipt, costsAttempt: boolean): Promise<void> {
     try {
-      await (await this.#hooks.ledger()).settle(claim, receipt)
+      await (await this.#hooks.ledger()).settle(claim, receipt, costsAttempt)
     } catch (error) {
       // Nothing to give back: another worker holds the file, and its result stands.
       if (findIngestError(error)?.code !== 'STORE_FENCED') throw error

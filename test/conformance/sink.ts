@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { noteOpened } from '../../src/decrypt/opened.ts'
 import { SourceError } from '../../src/errors.ts'
@@ -207,15 +208,29 @@ export function testSink(name: string, open: (folder: string) => SinkStand): voi
       await sink.close()
     })
 
-    test('refuses a file that is being taken already, and lets the first one go on', async () => {
+    test('leaves a file alone that is being taken already, says so, and lets the first one go on', async () => {
       const { sink, rows } = stand()
       const report = makeIntervalReport(days(1))
       const file = fileOf('a.csv', report.bytes)
       const first = sink.stream(file)
       expect(await first.wanted()).toBe(true)
-      await expect(sink.stream(file).wanted()).rejects.toMatchObject({ code: 'STORE_FENCED', retryable: true })
+      expect(await offered(sink, file)).toMatchObject({ state: 'seen', known: false, reason: { code: 'HELD' } })
       await pipeline(file.stream(), new IntervalParser().stream(file), first)
       expect(first.receipt?.state).toBe('committed')
+      expect(await visible(rows)).toEqual(rowsOf(report.expected()))
+      await sink.close()
+    })
+
+    test('I5: keeps a file for as long as it works on it, longer than its lease', async () => {
+      const { sink, rows } = stand()
+      const report = makeIntervalReport(days(1))
+      const file = fileOf('a.csv', report.bytes)
+      const slow = sink.stream(file, { leaseMs: 1500 })
+      expect(await slow.wanted()).toBe(true)
+      await pause(2200)
+      expect(await offered(sink, file)).toMatchObject({ state: 'seen', reason: { code: 'HELD' } })
+      await pipeline(file.stream(), new IntervalParser().stream(file), slow)
+      expect(slow.receipt?.state).toBe('committed')
       expect(await visible(rows)).toEqual(rowsOf(report.expected()))
       await sink.close()
     })
@@ -289,7 +304,8 @@ export function testSink(name: string, open: (folder: string) => SinkStand): voi
         expect(receipt).toMatchObject({ state: 'seen', reason: { code: 'TRANSFER_CHANGED' } })
         expect(await rows()).toEqual([])
         stands = true
-        expect(await deliver(sink, file)).toMatchObject({ state: 'committed', known: false })
+        expect(await deliver(sink, file)).toMatchObject({ state: 'seen', reason: { code: 'WAITING' } })
+        expect(await deliver(sink, file, { retryNow: true })).toMatchObject({ state: 'committed', known: false })
         expect(await visible(rows)).toEqual(rowsOf(report.expected()))
         await sink.close()
       })
@@ -438,8 +454,17 @@ export function testDurableSink(name: string, open: (folder: string) => SinkStan
   })
 }
 
+/** What a sink says to a file, which is then not delivered. */
+async function offered(sink: Sink, file: IngestFile): Promise<Receipt | undefined> {
+  const stream = sink.stream(file)
+  await stream.wanted()
+  stream.destroy()
+  return stream.receipt
+}
+
 export interface DeliverOptions {
   readonly retryQuarantined?: boolean
+  readonly retryNow?: boolean
   readonly batchRows?: number
 }
 

@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { AbortError, DecryptError, errorCodes, IngestError, SinkError, SourceError } from '../../src/errors.ts'
-import { fingerprintOf, type LedgerRecord, mayClaim, stateAfter } from '../../src/ledger/ledger.ts'
-import type { LedgerFile } from '../../src/ledger/receipt.ts'
+import {
+  type ClaimOptions,
+  fingerprintOf,
+  type LedgerRecord,
+  pauseAfter,
+  refusalOf,
+  stateAfter
+} from '../../src/ledger/ledger.ts'
+import { failed, type LedgerFile } from '../../src/ledger/receipt.ts'
 
 const file: LedgerFile = { source: 'sftp://a@b:22', path: '/x/a.asc', name: 'a.asc', size: 1, modifiedAt: 2 }
 
@@ -40,18 +47,63 @@ describe('the fingerprint of a file', () => {
   })
 })
 
-test.each<[LedgerRecord['state'] | undefined, string, string]>([
-  [undefined, 'yes', 'yes'],
-  ['seen', 'yes', 'yes'],
-  ['ignored', 'yes', 'yes'],
-  ['claimed', 'held', 'held'],
-  ['quarantined', 'known', 'yes'],
-  ['committed', 'known', 'known'],
-  ['duplicate', 'known', 'known']
-])('a file that is %s may be claimed: %s, with retryQuarantined: %s', (state, plain, retried) => {
-  const record = state && { file, state, epoch: 1, receipt: null }
-  expect(mayClaim(record)).toBe(plain)
-  expect(mayClaim(record, { retryQuarantined: true })).toBe(retried)
+describe('a claim', () => {
+  const now = 1_000_000
+  const record = (state: LedgerRecord['state'], more: Partial<LedgerRecord> = {}) => ({
+    state,
+    epoch: 1,
+    attempts: 1,
+    leaseUntil: null,
+    nextAttemptAt: null,
+    receipt: failed(file, 0, 'quarantined', new DecryptError('DECRYPT_CORRUPT', 'altered')),
+    ...more
+  })
+  const refusal = (record: Parameters<typeof refusalOf>[1], options: ClaimOptions = {}) =>
+    refusalOf(file, record, now, options)
+
+  test('is given for a file that is new, was left out, or gave up without a pause', () => {
+    expect(refusal(undefined)).toBeUndefined()
+    expect(refusal(record('ignored'))).toBeUndefined()
+    expect(refusal(record('seen'))).toBeUndefined()
+  })
+
+  test('is not given while a lease lasts, and given when it is over', () => {
+    for (const state of ['claimed', 'staged'] as const) {
+      expect(refusal(record(state, { leaseUntil: now + 1 }))).toMatchObject({ state: 'seen', reason: { code: 'HELD' } })
+      expect(refusal(record(state, { leaseUntil: now }))).toBeUndefined()
+    }
+  })
+
+  test('is not given before the next attempt is due, unless asked for', () => {
+    const failedOnce = record('seen', { nextAttemptAt: now + 1 })
+    expect(refusal(failedOnce)).toMatchObject({
+      known: false,
+      reason: { code: 'WAITING', message: expect.stringContaining('failed once, last with DECRYPT_CORRUPT') }
+    })
+    expect(refusal(failedOnce, { retryNow: true })).toBeUndefined()
+    expect(refusal(record('seen', { nextAttemptAt: now }))).toBeUndefined()
+  })
+
+  test('is given for a file in quarantine only when asked for, and never for one that is in', () => {
+    expect(refusal(record('quarantined'))).toMatchObject({ state: 'quarantined', known: true })
+    expect(refusal(record('quarantined'), { retryQuarantined: true })).toBeUndefined()
+    for (const state of ['committed', 'duplicate'] as const) {
+      expect(refusal(record(state), { retryQuarantined: true, retryNow: true })).toMatchObject({ known: true })
+    }
+  })
+})
+
+describe('the pause after a failed attempt', () => {
+  test('doubles from half a minute to an hour, half of it by chance', () => {
+    const longest = [1, 2, 3, 7, 8, 100].map(attempts => pauseAfter(attempts, () => 1) / 1000)
+    expect(longest).toEqual([30, 60, 120, 1920, 3600, 3600])
+    expect(pauseAfter(1, () => 0)).toBe(15_000)
+    for (let attempts = 1; attempts < 20; attempts++) {
+      const pause = pauseAfter(attempts)
+      expect(pause).toBeGreaterThanOrEqual(15_000)
+      expect(pause).toBeLessThanOrEqual(3_600_000)
+    }
+  })
 })
 
 test('only what cannot go better by itself puts a file into quarantine', () => {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { DecryptError, SourceError } from '../../src/errors.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
@@ -31,15 +32,16 @@ export function testLedger(name: string, open: () => Promise<Ledger>): void {
       const ledger = await open()
       const { claim } = await ledger.claim(file('a'))
       expect(claim?.epoch).toBe(1)
-      await expect(ledger.claim(file('a'))).rejects.toMatchObject({ code: 'STORE_FENCED', file: 'a' })
+      const { known } = await ledger.claim(file('a'))
+      expect(known).toMatchObject({ path: 'a', state: 'seen', known: false, reason: { code: 'HELD' } })
       expect((await ledger.claim(file('b'))).claim?.fingerprint).not.toBe(claim?.fingerprint)
       await ledger.close()
     })
 
     test('gives one claim although two ask at the same time', async () => {
       const ledger = await open()
-      const answers = await Promise.allSettled([ledger.claim(file('a')), ledger.claim(file('a'))])
-      expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+      const answers = await Promise.all([ledger.claim(file('a')), ledger.claim(file('a'))])
+      expect(answers.filter(({ claim }) => claim)).toHaveLength(1)
       await ledger.close()
     })
 
@@ -56,9 +58,49 @@ export function testLedger(name: string, open: () => Promise<Ledger>): void {
       await ledger.close()
     })
 
+    test('I5: gives a file to another when the lease is over, and lets the first neither renew nor settle', async () => {
+      const ledger = await open()
+      const { claim: old } = await ledger.claim(file('a'), { leaseMs: 20 })
+      await pause(40)
+      const { claim: newer } = await ledger.claim(file('a'))
+      expect(newer?.epoch).toBe(2)
+      await expect(ledger.renew(old!, 'staged')).rejects.toMatchObject({ code: 'STORE_FENCED' })
+      await expect(ledger.settle(old!, taken(file('a'), 'x'))).rejects.toMatchObject({ code: 'STORE_FENCED' })
+      await ledger.settle(newer!, taken(file('a'), 'x'))
+      await ledger.close()
+    })
+
+    test('keeps a claim that is renewed, staged or not', async () => {
+      const ledger = await open()
+      const { claim } = await ledger.claim(file('a'), { leaseMs: 200 })
+      for (const state of ['claimed', 'claimed', 'staged'] as const) {
+        await pause(100)
+        await ledger.renew(claim!, state)
+      }
+      await pause(100)
+      expect((await ledger.claim(file('a'))).known?.reason?.code).toBe('HELD')
+      await ledger.settle(claim!, taken(file('a'), 'x'))
+      await ledger.close()
+    })
+
+    test('waits longer after each failed attempt, but not after one that was no fault of the file', async () => {
+      const ledger = await open()
+      const fail = async (costsAttempt: boolean) => {
+        const { claim } = await ledger.claim(file('a'), { retryNow: true })
+        await ledger.settle(claim!, failed(file('a'), 0, 'seen', dropped), costsAttempt)
+        return (await ledger.claim(file('a'))).known?.reason
+      }
+      const first = await fail(true)
+      expect(first).toMatchObject({ code: 'WAITING', message: expect.stringContaining('failed once') })
+      expect(await fail(true)).toMatchObject({ message: expect.stringContaining('failed 2 times') })
+      // Claimed at once: nothing to wait for.
+      expect(await fail(false)).toBeUndefined()
+      await ledger.close()
+    })
+
     test('refuses to settle what nobody claimed', async () => {
       const ledger = await open()
-      const claim = { fingerprint: '0'.repeat(64), epoch: 1 }
+      const claim = { fingerprint: '0'.repeat(64), epoch: 1, leaseMs: 1000 }
       await expect(ledger.settle(claim, taken(file('a'), 'x'))).rejects.toMatchObject({ code: 'STORE_FENCED' })
       await ledger.close()
     })
@@ -85,13 +127,12 @@ export function testLedger(name: string, open: () => Promise<Ledger>): void {
       await ledger.close()
     })
 
-    test('finds the first file with a payload, and only where it was taken', async () => {
+    test('finds the file with a payload, and only where it was taken', async () => {
       const ledger = await open()
       expect(await ledger.findPayload('x')).toBeUndefined()
       for (const [path, receipt] of [
         ['dup', { ...taken(file('dup'), 'x'), state: 'duplicate' }],
-        ['a', taken(file('a'), 'x')],
-        ['b', taken(file('b'), 'x')]
+        ['a', taken(file('a'), 'x')]
       ] as const) {
         await ledger.settle((await ledger.claim(file(path))).claim!, receipt)
       }

@@ -24,6 +24,7 @@ class SlowLedgerSink extends NdjsonSink {
     const ledger = await super.openLedger()
     return {
       claim: (file, options) => ledger.claim(file, options),
+      renew: (claim, state) => ledger.renew(claim, state),
       findPayload: sha256 => ledger.findPayload(sha256),
       settle: () => stopFor('renamed'),
       passOver: (file, receipt) => ledger.passOver(file, receipt),

@@ -1,13 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DecryptError } from '../../src/errors.ts'
-import type { Claim, Ledger } from '../../src/ledger/ledger.ts'
-import type { LedgerFile } from '../../src/ledger/receipt.ts'
-import { failed } from '../../src/ledger/receipt.ts'
+import type { Ledger } from '../../src/ledger/ledger.ts'
 import { DuckDbSink } from '../../src/sink/duckdb.ts'
-import { makeEsiid, makeIntervalReport, makeZip } from '../../src/testing/index.ts'
+import { makeIntervalReport, makeZip } from '../../src/testing/index.ts'
+import { testMergingSink } from '../conformance/merging-sink.ts'
+import { type Other, overtaken } from '../conformance/overtaken.ts'
 import {
   csv,
   days,
@@ -15,7 +13,6 @@ import {
   encrypted,
   failing,
   fileOf,
-  type Row,
   type RowParts,
   readParts,
   rowsOf,
@@ -31,6 +28,7 @@ import { Child, compile, type Program } from './child.ts'
 
 testSink('DuckDbSink', open)
 testDurableSink('DuckDbSink', open)
+testMergingSink('DuckDbSink', open)
 
 function open(folder: string) {
   const path = join(folder, 'smt.duckdb')
@@ -39,197 +37,33 @@ function open(folder: string) {
     await sink.close()
     return storedRows(path)
   }
-  return { sink, rows, path }
+  return {
+    sink,
+    rows,
+    path,
+    provenance: async () => {
+      await sink.close()
+      return provenance(path)
+    }
+  }
 }
 
 const ownTables = ['entries', 'files', 'intervals', 'rejects', 'schema_version']
 const fresh = () => open(scratchFolder())
 
-/** The newest reading wins, whatever the order of the files. */
-describe('I6: of two readings of one interval', () => {
-  const key = { quarter: 4 }
-
-  test.each<[string, Row, Row]>([
-    ['the later revision wins', { revision: '07/15/2025 06:41:12' }, { revision: '07/15/2025 06:41:13' }],
-    ['any revision wins over a blank one', { revision: '' }, { revision: '01/01/2019 00:00:00' }],
-    [
-      'the later revision wins although it is an estimate',
-      { revision: '07/15/2025 06:00:00', flag: 'A' },
-      { revision: '07/16/2025 06:00:00', flag: 'E' }
-    ],
-    ['the actual one wins over the estimate of the same revision', { flag: 'E' }, { flag: 'A' }],
-    ['the actual one wins over the estimate when both have no revision', rowOf('', 'E'), rowOf('', 'A')]
-  ])('%s', async (_, older, newer) => {
-    const [low, high] = [csv([{ ...key, ...older, kwh: '0.9' }]), csv([{ ...key, ...newer, kwh: '0.1' }])]
-    const upwards = fresh()
-    await deliver(upwards.sink, fileOf('low.csv', low))
-    const replaced = await deliver(upwards.sink, fileOf('high.csv', high))
-    expect(replaced.rows).toMatchObject({ inserted: 0, replaced: 1, unchanged: 0, superseded: 0, conflicts: 0 })
-
-    const downwards = fresh()
-    await deliver(downwards.sink, fileOf('high.csv', high))
-    const superseded = await deliver(downwards.sink, fileOf('low.csv', low))
-    expect(superseded.rows).toMatchObject({ inserted: 0, replaced: 0, unchanged: 0, superseded: 1, conflicts: 0 })
-
-    const stored = await upwards.rows()
-    expect(stored).toEqual(await downwards.rows())
-    expect(stored.map(row => row.split(' ')[3])).toEqual(['0.10000'])
-    expect(await provenance(upwards.path)).toEqual(await provenance(downwards.path))
+test('I2: an interval whose ledger row somebody took out is found all the same, and not doubled', async () => {
+  const folder = scratchFolder()
+  const first = open(folder)
+  await deliver(first.sink, fileOf('x.csv', csv([{ quarter: 4 }])))
+  await first.sink.close()
+  for (const table of ['files', 'entries']) await query(join(folder, 'smt.duckdb'), `DELETE FROM ${table}`)
+  const second = open(folder)
+  expect((await deliver(second.sink, fileOf('x.csv', csv([{ quarter: 4 }])))).rows).toMatchObject({
+    inserted: 0,
+    unchanged: 1
   })
-
-  test('the one of the greater payload hash wins when all else is equal, and the conflict is counted', async () => {
-    const texts = ['0.9', '0.1'].map(kwh => csv([{ ...key, kwh }]))
-    const [low, high] = texts.sort((a, b) => (sha256Of(a) < sha256Of(b) ? -1 : 1))
-    const upwards = fresh()
-    await deliver(upwards.sink, fileOf('low.csv', low!))
-    const replaced = await deliver(upwards.sink, fileOf('high.csv', high!))
-    expect(replaced.rows).toMatchObject({ replaced: 1, superseded: 0, conflicts: 1 })
-    const downwards = fresh()
-    await deliver(downwards.sink, fileOf('high.csv', high!))
-    const superseded = await deliver(downwards.sink, fileOf('low.csv', low!))
-    expect(superseded.rows).toMatchObject({ replaced: 0, superseded: 1, conflicts: 1 })
-    expect(await upwards.rows()).toEqual(await downwards.rows())
-  })
-
-  test('equal ones are unchanged, whichever came first, and are no conflict', async () => {
-    const { sink, rows } = fresh()
-    const more = csv([{ quarter: 4 }, { quarter: 5 }])
-    await deliver(sink, fileOf('a.csv', csv([{ quarter: 4 }])))
-    expect((await deliver(sink, fileOf('b.csv', more))).rows).toMatchObject({ inserted: 1, unchanged: 1, conflicts: 0 })
-    expect(await rows()).toHaveLength(2)
-  })
-
-  test('the two directions are two series', async () => {
-    const { sink, rows } = fresh()
-    await deliver(sink, fileOf('a.csv', csv([{ ...key, kwh: '1' }])))
-    const surplus = csv([{ ...key, kwh: '2', direction: 'Surplus Generation' }])
-    expect((await deliver(sink, fileOf('b.csv', surplus))).rows).toMatchObject({ inserted: 1, replaced: 0 })
-    expect((await rows()).map(row => row.split(' ')[3]).sort()).toEqual(['1.00000', '2.00000'])
-  })
-
-  test('in one file the loser is superseded', async () => {
-    const { sink, rows } = fresh()
-    const text = csv([
-      { ...key, revision: '07/16/2025 06:00:00', kwh: '0.3' },
-      { ...key, revision: '07/15/2025 06:00:00', kwh: '0.2' },
-      { ...key, revision: '', kwh: '0.1' },
-      { quarter: 5, kwh: '0.5' }
-    ])
-    expect((await deliver(sink, fileOf('a.csv', text))).rows).toMatchObject({
-      accepted: 4,
-      inserted: 2,
-      superseded: 2,
-      conflicts: 0
-    })
-    expect((await visible(rows)).map(row => row.split(' ')[3])).toEqual(['0.30000', '0.50000'])
-  })
-
-  test('in one file a conflict is counted wherever the other readings stand', async () => {
-    for (const texts of [
-      ['0.2', '0.1', '0.1'],
-      ['0.1', '0.2', '0.1'],
-      ['0.1', '0.1', '0.2']
-    ]) {
-      const { sink } = fresh()
-      const file = fileOf('x.csv', csv(texts.map(kwh => ({ ...key, kwh }))))
-      expect((await deliver(sink, file)).rows).toMatchObject({ inserted: 1, superseded: 2, conflicts: 1 })
-      await sink.close()
-    }
-  })
-
-  test('I2: one whose ledger row somebody took out is found all the same, and not doubled', async () => {
-    const folder = scratchFolder()
-    const first = open(folder)
-    await deliver(first.sink, fileOf('x.csv', csv([key])))
-    await first.sink.close()
-    for (const table of ['files', 'entries']) await query(join(folder, 'smt.duckdb'), `DELETE FROM ${table}`)
-    const second = open(folder)
-    expect((await deliver(second.sink, fileOf('x.csv', csv([key])))).rows).toMatchObject({ inserted: 0, unchanged: 1 })
-    await second.sink.close()
-    expect(await second.rows()).toHaveLength(1)
-  })
-
-  test('in one file the later line wins when all else is equal, and the conflict is counted', async () => {
-    const { sink, rows, path } = fresh()
-    const text = csv([{ ...key, kwh: '0.9' }, { quarter: 5 }, { ...key, kwh: '0.1' }])
-    expect((await deliver(sink, fileOf('a.csv', text))).rows).toMatchObject({
-      inserted: 2,
-      superseded: 1,
-      conflicts: 1
-    })
-    expect((await visible(rows)).map(row => row.split(' ')[3])).toEqual(['0.10000', '0.31000'])
-    expect((await provenance(path)).map(row => row.split(' ').at(-1))).toEqual(['4', '3'])
-  })
-
-  test('in one archive the later entry wins when all else is equal', async () => {
-    const { sink, rows } = fresh()
-    const zip = makeZip(
-      ['0.9', '0.1'].map((kwh, i) => ({
-        name: `IntervalMeterUsage${i}.CSV`,
-        bytes: Buffer.from(csv([{ quarter: 9 }, { ...key, kwh }].slice(1 - i)))
-      }))
-    )
-    expect((await deliver(sink, fileOf('a.zip', zip))).rows).toMatchObject({ accepted: 3, superseded: 1, conflicts: 1 })
-    expect((await visible(rows)).map(row => row.split(' ')[3])).toEqual(['0.10000', '0.31000'])
-  })
-
-  test('a blank reading never replaces one', async () => {
-    const { sink, rows } = fresh()
-    await deliver(sink, fileOf('a.csv', csv([{ ...key, kwh: '0.7' }])))
-    const blank = csv([
-      { ...key, kwh: '', flag: '', revision: '07/20/2025 06:00:00' },
-      { quarter: 5, revision: '07/20/2025 06:00:00' }
-    ])
-    expect((await deliver(sink, fileOf('b.csv', blank))).rows).toMatchObject({ missing: 1, inserted: 1, replaced: 0 })
-    expect((await visible(rows)).map(row => row.split(' ')[3])).toEqual(['0.70000', '0.31000'])
-  })
-})
-
-test('I6: files and rows in any order give the same store, provenance included', async () => {
-  const row = fc.record({
-    esiid: fc.constantFrom(makeEsiid(1), makeEsiid(2, 22)),
-    quarter: fc.integer({ min: 0, max: 3 }),
-    kwh: fc.constantFrom('0.1', '0.2', '0.3'),
-    flag: fc.constantFrom('A', 'E'),
-    revision: fc.constantFrom('', '07/15/2025 06:41:12', '07/16/2025 06:41:12'),
-    direction: fc.constantFrom('Consumption', 'Surplus Generation')
-  })
-  const file = fc.array(row, { minLength: 1, maxLength: 12 })
-  const files = fc.array(file, { minLength: 2, maxLength: 4 })
-  const orders = files.chain(files => {
-    const whole = files.map((rows, i) => ({ name: `${i}.csv`, text: csv(rows) }))
-    const order = () => fc.shuffledSubarray(whole, { minLength: whole.length, maxLength: whole.length })
-    return fc.tuple(order(), order())
-  })
-  const store = async (order: readonly { name: string; text: string }[]) => {
-    const { sink, path } = fresh()
-    for (const { name, text } of order) await deliver(sink, fileOf(name, text), { batchRows: 5 })
-    await sink.close()
-    return provenance(path)
-  }
-  await fc.assert(
-    fc.asyncProperty(orders, async ([one, other]) => {
-      const winners = await store(one)
-      expect(winners).toEqual(await store(other))
-      expect(new Set(winners.map(row => row.split(' ').slice(0, 3).join(' '))).size).toBe(winners.length)
-    }),
-    { numRuns: 12 }
-  )
-})
-
-test('stores every kWh of DECIMAL(12,5) exactly', async () => {
-  const units = fc.oneof(fc.integer({ min: 0, max: 999_999_999_999 }), fc.integer({ min: 0, max: 2_000_000 }))
-  await fc.assert(
-    fc.asyncProperty(fc.array(units, { minLength: 50, maxLength: 90 }), async units => {
-      const { sink, path } = fresh()
-      const kwh = units.map(units => `${Math.floor(units / 1e5)}.${String(units % 1e5).padStart(5, '0')}`)
-      await deliver(sink, fileOf('a.csv', csv(kwh.map((kwh, quarter) => ({ quarter, kwh })))))
-      await sink.close()
-      const rows = await query(path, 'SELECT kwh::VARCHAR AS kwh FROM intervals ORDER BY start')
-      expect(rows.map(row => row.kwh)).toEqual(kwh)
-    }),
-    { numRuns: 5 }
-  )
+  await second.sink.close()
+  expect(await second.rows()).toHaveLength(1)
 })
 
 describe('beside the intervals', () => {
@@ -352,7 +186,7 @@ describe('I5: a worker whose claim passed to another', () => {
 
   test('cannot write down why it failed, and says its own reason', async () => {
     const path = join(scratchFolder(), 'smt.duckdb')
-    const sink = new OvertakenSink(path, 'has finished')
+    const sink = new OvertakenSink(path, 'has finished', 'claimed')
     const { error } = await failing(sink, fileOf('a.csv', csv([{}])), [])
     expect(error).toMatchObject({ code: 'SINK_NO_ACCOUNT' })
     await sink.close()
@@ -510,39 +344,17 @@ test('a report encrypted anew changes nothing, byte for byte of what can be aske
   expect(await query(path, 'SELECT count(*) AS entries FROM entries')).toEqual([{ entries: 1n }])
 })
 
-function rowOf(revision: string, flag: string): Row {
-  return { revision, flag }
-}
-
-/** A sink whose every claim passes to another worker at once. */
+/** A sink whose every claim passes to another worker. */
 class OvertakenSink extends DuckDbSink {
-  readonly #other: 'holds' | 'has finished'
+  readonly #overtaken: (ledger: Ledger) => Ledger
 
-  constructor(path: string, other: 'holds' | 'has finished') {
+  constructor(path: string, ...how: [Other, ('claimed' | 'staged')?]) {
     super({ path })
-    this.#other = other
+    this.#overtaken = ledger => overtaken(ledger, ...how)
   }
 
   protected override async openLedger(): Promise<Ledger> {
-    const ledger = await super.openLedger()
-    return {
-      claim: async file => {
-        const answer = await ledger.claim(file)
-        if (answer.claim) await this.#overtake(ledger, file, answer.claim)
-        return answer
-      },
-      findPayload: sha256 => ledger.findPayload(sha256),
-      settle: (claim, receipt) => ledger.settle(claim, receipt),
-      passOver: (file, receipt) => ledger.passOver(file, receipt),
-      close: () => ledger.close()
-    }
-  }
-
-  async #overtake(ledger: Ledger, file: LedgerFile, claim: Claim): Promise<void> {
-    await ledger.settle(claim, failed(file, 0, 'seen', undefined))
-    const { claim: newer } = await ledger.claim(file)
-    const corrupt = new DecryptError('DECRYPT_CORRUPT', 'the message was altered')
-    if (this.#other === 'has finished') await ledger.settle(newer!, failed(file, 0, 'quarantined', corrupt))
+    return this.#overtaken(await super.openLedger())
   }
 }
 
@@ -565,9 +377,9 @@ async function provenance(path: string): Promise<string[]> {
     path,
     `SELECT concat_ws(' ', esiid, direction, epoch_ms(start), kwh, estimated, coalesce(epoch_ms(revision), -1),
        payload_sha256, ordinal, line) AS row
-     FROM intervals JOIN entries USING (entry_id) JOIN files USING (file_id) ORDER BY ALL`
+     FROM intervals JOIN entries USING (entry_id) JOIN files USING (file_id)`
   )
-  return rows.map(({ row }) => row as string)
+  return rows.map(({ row }) => row as string).sort()
 }
 
 /** The store's own tables and whatever else stands beside them. */

@@ -1,0 +1,237 @@
+import * as z from 'zod'
+import type { IntervalBatch } from '../batch.ts'
+import type { Claim, Ledger } from '../ledger/ledger.ts'
+import { payloadOf } from '../ledger/receipt.ts'
+import { settle } from '../options.ts'
+import type { FileAccount } from '../parse/file-account.ts'
+import { PARSER_VERSION } from '../parse/interval-parser.ts'
+import type { IngestFile } from '../source/source.ts'
+import { DayStaging } from './postgres/days.ts'
+import type { LayoutStaging } from './postgres/layout.ts'
+import { findPayloadIn, lockClaim, PostgresLedger, settleIn } from './postgres/ledger.ts'
+import { RowStaging } from './postgres/rows.ts'
+import type { StoreLayout } from './postgres/schema.ts'
+import { type PostgresPool, PostgresStore, type Sql } from './postgres/store.ts'
+import { type Closing, type Committed, Sink, type SinkTransaction } from './sink.ts'
+
+export type { StoreLayout } from './postgres/schema.ts'
+export type { PostgresClient, PostgresPool } from './postgres/store.ts'
+
+/** Bytes that wait before they are copied. */
+const COPY_BYTES = 4 * 1024 * 1024
+
+/** Where and how PostgreSQL keeps intervals. */
+export interface PostgresSinkOptions {
+  /** A pool of `pg`, which stays yours: it is not ended. One connection is enough. */
+  readonly pool?: PostgresPool
+  /**
+   * Where to connect without a pool of yours, as `postgres://user@host/database`.
+   * @default what the environment says: PGHOST, PGUSER and so on
+   */
+  readonly connectionString?: string
+  /**
+   * The schema that holds the tables. Made when missing.
+   * @default 'smt'
+   */
+  readonly schema?: string
+  /**
+   * `days`: one row for each meter, direction and local day, with arrays. `rows`: one row for each interval. The view
+   * `intervals` is the same. A store keeps the layout it began with.
+   * @default 'days'
+   */
+  readonly layout?: StoreLayout
+  /**
+   * Milliseconds after which a statement that has no answer is given up, and its connection with it.
+   * @default 600000
+   */
+  readonly timeoutMs?: number
+}
+
+const schema = z
+  .strictObject({
+    pool: z
+      .custom<PostgresPool>(value => typeof (value as PostgresPool)?.connect === 'function', 'must be a pool')
+      .optional(),
+    connectionString: z.string().min(1).optional(),
+    schema: z.string().min(1).max(40).default('smt'),
+    layout: z.enum(['days', 'rows']).default('days'),
+    timeoutMs: z.number().int().positive().default(600_000)
+  })
+  .refine(({ pool, connectionString }) => pool === undefined || connectionString === undefined, {
+    path: ['connectionString'],
+    message: 'is not for a pool of your own'
+  })
+
+/**
+ * Intervals in PostgreSQL: the view `intervals`, the ledger `files`, `entries` and `rejects`, in one schema.
+ *
+ * A file's rows are copied into staging tables of its own, outside any transaction. One short transaction then merges
+ * them, writes the ledger and checks the epoch: all of it is visible, or nothing. Any number of workers may share a
+ * store.
+ *
+ * In: the batches of one file. Out: merged rows.
+ * Memory: the bytes for one COPY, about 4 MB; in the layout `days` also 3 KB for each meter-day under way, 25 MB at most.
+ */
+export class PostgresSink extends Sink {
+  readonly #options: z.output<typeof schema>
+  #store: Promise<PostgresStore> | undefined
+
+  constructor(options: PostgresSinkOptions = {}) {
+    super()
+    this.#options = settle('PostgresSink', schema, options)
+  }
+
+  protected override async openLedger(): Promise<Ledger> {
+    return new PostgresLedger(await this.#open())
+  }
+
+  protected override async begin({ path }: IngestFile, claim: Claim): Promise<SinkTransaction> {
+    return PostgresTransaction.begin(await this.#open(), claim, path)
+  }
+
+  override async close(): Promise<void> {
+    await super.close()
+    const store = await this.#store?.catch(() => undefined)
+    this.#store = undefined
+    await store?.close()
+  }
+
+  #open(): Promise<PostgresStore> {
+    const { pool, connectionString, ...options } = this.#options
+    this.#store ??= PostgresStore.open({ pool, connectionString, ...options }).catch(error => {
+      this.#store = undefined
+      throw error
+    })
+    return this.#store
+  }
+}
+
+/** One file between staging and commit. Holds no connection while it waits for rows. */
+class PostgresTransaction implements SinkTransaction {
+  readonly recordsCommit = true
+  readonly #store: PostgresStore
+  readonly #claim: Claim
+  /** The file's path, for errors. */
+  readonly #path: string
+  readonly #staging: LayoutStaging
+  /** Names of this file's staging tables, but for their ends. */
+  readonly #prefix: string
+  /** Numbers of the file's entries, by their position. */
+  readonly #entryIds = new Map<number, number>()
+
+  private constructor(store: PostgresStore, claim: Claim, path: string, fileId: string) {
+    this.#store = store
+    this.#claim = claim
+    this.#path = path
+    this.#staging = store.layout === 'days' ? new DayStaging() : new RowStaging()
+    this.#prefix = stagingPrefix(fileId, claim.epoch)
+  }
+
+  static async begin(store: PostgresStore, claim: Claim, path: string): Promise<PostgresTransaction> {
+    return store.transaction(async sql => {
+      const fileId = await lockClaim(sql, store.schema, claim, path)
+      await dropStaging(sql, store.schema, stagingPrefix(fileId))
+      const transaction = new PostgresTransaction(store, claim, path, fileId)
+      for (const { suffix, columns } of transaction.#staging.tables) {
+        await sql.run(
+          `CREATE UNLOGGED TABLE ${transaction.#table(suffix)} (${columns}) WITH (autovacuum_enabled = false)`
+        )
+      }
+      return transaction
+    })
+  }
+
+  async write(batch: IntervalBatch): Promise<void> {
+    this.#staging.add(batch, await this.#entryId(batch.entry.index))
+    await this.#flush(COPY_BYTES)
+  }
+
+  async commit(account: FileAccount, closing: Closing): Promise<Committed> {
+    this.#staging.end()
+    await this.#flush(1)
+    for (const entry of account.entries) await this.#entryId(entry.index)
+    return this.#store.transaction(sql => this.#merge(sql, account, closing))
+  }
+
+  async rollback(): Promise<void> {
+    await this.#store.session(sql => dropStaging(sql, this.#store.schema, this.#prefix))
+  }
+
+  /** The short transaction: the fence first, then entries, rejects, rows and the ledger. */
+  async #merge(sql: Sql, account: FileAccount, closing: Closing): Promise<Committed> {
+    const { schema: s } = this.#store
+    const fileId = await lockClaim(sql, s, this.#claim, this.#path)
+    const { sha256 } = payloadOf(closing.evidence.fetched, closing.evidence.opened)
+    const first = await findPayloadIn(sql, s, sha256)
+    if (first) return { duplicateOf: first }
+    await writeEntries(sql, s, fileId, account, this.#entryIds)
+    const stored = await this.#staging.merge(sql, { schema: s, staging: suffix => this.#table(suffix), sha256 })
+    await dropStaging(sql, s, this.#prefix)
+    await settleIn(sql, s, this.#claim, closing.receipt(stored))
+    return stored
+  }
+
+  /** Copies what waits, when it is so many bytes. */
+  async #flush(bytes: number): Promise<void> {
+    const full = this.#staging.tables.filter(({ copy }) => copy.length >= bytes)
+    if (full.length === 0) return
+    await this.#store.session(async sql => {
+      for (const { suffix, copy } of full) {
+        await sql.copy(`COPY ${this.#table(suffix)} FROM STDIN (FORMAT binary)`, copy.take())
+      }
+    })
+  }
+
+  async #entryId(index: number): Promise<number> {
+    const known = this.#entryIds.get(index)
+    if (known !== undefined) return known
+    const query = `SELECT nextval('${this.#store.schema}.entry_ids') AS id`
+    const [row] = await this.#store.session(sql => sql.rows(query))
+    const id = Number(row!.id)
+    this.#entryIds.set(index, id)
+    return id
+  }
+
+  #table(suffix: string): string {
+    return `${this.#store.schema}."${this.#prefix}${suffix}"`
+  }
+}
+
+/** What the names of a file's staging tables begin with: of all its claims, or of one. */
+function stagingPrefix(fileId: string, epoch?: number): string {
+  return epoch === undefined ? `staging_${fileId}_` : `staging_${fileId}_${epoch}_`
+}
+
+async function dropStaging(sql: Sql, s: string, prefix: string): Promise<void> {
+  const query = `SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r'
+    AND starts_with(relname, $2)`
+  const tables = (await sql.rows(query, [s, prefix])).map(({ relname }) => `${s}."${relname}"`)
+  if (tables.length > 0) await sql.run(`DROP TABLE IF EXISTS ${tables.join(', ')}`)
+}
+
+async function writeEntries(
+  sql: Sql,
+  s: string,
+  fileId: string,
+  account: FileAccount,
+  ids: ReadonlyMap<number, number>
+): Promise<void> {
+  for (const entry of account.entries) {
+    const { rows } = entry
+    const id = ids.get(entry.index)!
+    await sql.run(
+      `INSERT INTO ${s}.entries VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+      [
+        ...[id, fileId, entry.index, entry.name, entry.kind, entry.outcome, entry.layout, entry.header, entry.bytes],
+        ...[entry.crc32, rows.read, rows.accepted, rows.rejected, rows.placeholder, rows.missing, rows.repeatedHeader],
+        PARSER_VERSION
+      ]
+    )
+    await sql.run(`INSERT INTO ${s}.rejects SELECT $1::bigint, * FROM unnest($2::bigint[], $3::bigint[], $4::text[])`, [
+      id,
+      entry.rejects.map(({ line }) => line),
+      entry.rejects.map(({ offset }) => offset),
+      entry.rejects.map(({ code }) => code)
+    ])
+  }
+}

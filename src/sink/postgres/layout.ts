@@ -1,0 +1,59 @@
+import type { IntervalBatch } from '../../batch.ts'
+import type { RowsStored } from '../../ledger/receipt.ts'
+import type { BinaryCopy } from './copy.ts'
+import type { Sql } from './store.ts'
+
+/** What a merge needs to know, beside what was staged. */
+export interface MergeContext {
+  /** Quoted name of the schema. */
+  readonly schema: string
+  /** Quoted name of a staging table, by the end of its name. */
+  readonly staging: (suffix: string) => string
+  /** Hash of the file's opened payload: of equal versions the greater one wins. */
+  readonly sha256: string
+}
+
+/** One staging table of a file. */
+interface StagingTable {
+  /** What its name ends in. */
+  readonly suffix: string
+  /** Its columns and their types, in the order in which they are copied. */
+  readonly columns: string
+  /** Rows that wait to be copied. */
+  readonly copy: BinaryCopy
+}
+
+/** How one layout stages a file's rows and merges them into its table. */
+export interface LayoutStaging {
+  readonly tables: readonly StagingTable[]
+  /** Takes a batch of an entry with this number. */
+  add(batch: IntervalBatch, entryId: number): void
+  /** No more rows come. */
+  end(): void
+  /** Merges what was copied, inside the caller's transaction. */
+  merge(sql: Sql, context: MergeContext): Promise<RowsStored>
+}
+
+/** A query's one row of counts. bigint comes as text. */
+export function numbers<Name extends string>(
+  row: Record<string, unknown>,
+  names: readonly Name[]
+): Record<Name, number> {
+  return Object.fromEntries(names.map(name => [name, Number(row[name])])) as Record<Name, number>
+}
+
+export const outcomes = ['inserted', 'replaced', 'unchanged', 'superseded', 'conflicts'] as const
+
+/**
+ * The meters of the staged rows, new ones added: \`smt_meters\`, until the transaction ends. They are locked, so that two
+ * commits with a meter in common come one after the other, and in one order, so that neither waits for the other.
+ */
+export async function lockMeters(sql: Sql, s: string, esiids: string): Promise<void> {
+  await sql.run(`INSERT INTO ${s}.meters (esiid)
+    SELECT DISTINCT esiid FROM ${esiids} n WHERE NOT EXISTS (SELECT FROM ${s}.meters m WHERE m.esiid = n.esiid)
+    ORDER BY esiid ON CONFLICT DO NOTHING`)
+  await sql.run('CREATE TEMP TABLE smt_meters (meter integer PRIMARY KEY, esiid text NOT NULL UNIQUE) ON COMMIT DROP')
+  await sql.run(`INSERT INTO smt_meters SELECT meter, esiid FROM ${s}.meters
+    WHERE esiid IN (SELECT esiid FROM ${esiids}) ORDER BY meter FOR NO KEY UPDATE`)
+  await sql.run('ANALYZE smt_meters')
+}

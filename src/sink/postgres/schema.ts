@@ -1,0 +1,120 @@
+/** How intervals are kept: a row for each meter, direction and local day, or a row for each interval. */
+export type StoreLayout = 'days' | 'rows'
+
+/** The tables that both layouts share, step by step: a store has as many steps as its version says. */
+export const migrations: readonly ((s: string) => readonly string[])[] = [
+  s => [
+    `CREATE TABLE ${s}.meters (
+       meter integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+       esiid text NOT NULL UNIQUE
+     )`,
+    `CREATE TABLE ${s}.files (
+       file_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+       fingerprint text NOT NULL UNIQUE,
+       source text NOT NULL,
+       path text NOT NULL,
+       name text NOT NULL,
+       size bigint NOT NULL,
+       modified_at timestamptz NOT NULL,
+       state text NOT NULL,
+       epoch integer NOT NULL,
+       attempts integer NOT NULL DEFAULT 0,
+       lease_until timestamptz,
+       next_attempt_at timestamptz,
+       fetched_sha256 text,
+       payload_sha256 text,
+       duplicate_of text,
+       code text,
+       reason text,
+       receipt jsonb,
+       first_seen_at timestamptz NOT NULL DEFAULT now(),
+       updated_at timestamptz NOT NULL DEFAULT now()
+     )`,
+    `CREATE UNIQUE INDEX ON ${s}.files (payload_sha256) WHERE state = 'committed'`,
+    `CREATE INDEX ON ${s}.files (path)`,
+    `CREATE INDEX ON ${s}.files (updated_at) WHERE state NOT IN ('committed', 'duplicate', 'ignored')`,
+    `CREATE SEQUENCE ${s}.entry_ids`,
+    `CREATE TABLE ${s}.entries (
+       entry_id bigint PRIMARY KEY,
+       file_id bigint NOT NULL REFERENCES ${s}.files,
+       ordinal integer NOT NULL,
+       name text NOT NULL,
+       kind text NOT NULL,
+       outcome text NOT NULL,
+       layout text,
+       header text,
+       bytes bigint NOT NULL,
+       crc32 text,
+       rows_read bigint NOT NULL,
+       rows_accepted bigint NOT NULL,
+       rows_rejected bigint NOT NULL,
+       rows_placeholder bigint NOT NULL,
+       rows_missing bigint NOT NULL,
+       rows_repeated_header bigint NOT NULL,
+       parser_version integer NOT NULL
+     )`,
+    `CREATE INDEX ON ${s}.entries (file_id)`,
+    `CREATE TABLE ${s}.rejects (
+       entry_id bigint NOT NULL REFERENCES ${s}.entries,
+       line bigint NOT NULL,
+       byte_offset bigint NOT NULL,
+       code text NOT NULL
+     )`,
+    `CREATE INDEX ON ${s}.rejects (entry_id)`
+  ]
+]
+
+/** Grows with each change of the tables. */
+export const SCHEMA_VERSION = migrations.length
+
+/** The words for the two directions, as the view has them. */
+const directionSql = `CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END`
+
+/** An array of one element holds for all quarter hours of its day. */
+const element = (array: string) => `CASE cardinality(${array}) WHEN 1 THEN ${array}[1] ELSE ${array}[q.i] END`
+
+/** The tables of each layout, and the view \`intervals\` that is the same in both. */
+export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly string[]>> = {
+  days: s => [
+    // By quarter hour from local midnight on: readings in 0.00001 kWh, null where there is none. The other arrays have
+    // one element where it holds for all; lines have two, the first and the step, where they rise evenly.
+    `CREATE TABLE ${s}.meter_days (
+       meter integer NOT NULL REFERENCES ${s}.meters,
+       day date NOT NULL,
+       direction smallint NOT NULL,
+       start timestamptz NOT NULL,
+       filled smallint NOT NULL,
+       readings bigint[] NOT NULL,
+       estimated boolean[] NOT NULL,
+       revisions timestamptz[] NOT NULL,
+       entries bigint[] NOT NULL,
+       lines bigint[] NOT NULL,
+       PRIMARY KEY (meter, day, direction)
+     ) WITH (fillfactor = 90)`,
+    `CREATE VIEW ${s}.intervals AS
+     SELECT m.esiid, d.start + (q.i - 1) * interval '15 minutes' AS start, ${directionSql} AS direction,
+       q.reading * 0.00001 AS kwh, ${element('d.estimated')} AS estimated, ${element('d.revisions')} AS revision,
+       ${element('d.entries')} AS entry_id,
+       CASE cardinality(d.lines) WHEN 2 THEN d.lines[1] + d.lines[2] * (q.i - 1) ELSE d.lines[q.i] END AS line
+     FROM ${s}.meter_days d JOIN ${s}.meters m USING (meter),
+       unnest(d.readings) WITH ORDINALITY AS q(reading, i)
+     WHERE q.reading IS NOT NULL`
+  ],
+  rows: s => [
+    `CREATE TABLE ${s}.interval_rows (
+       meter integer NOT NULL REFERENCES ${s}.meters,
+       start timestamptz NOT NULL,
+       direction smallint NOT NULL,
+       reading bigint NOT NULL,
+       estimated boolean NOT NULL,
+       revision timestamptz,
+       entry_id bigint NOT NULL,
+       line bigint NOT NULL,
+       PRIMARY KEY (meter, start, direction)
+     ) WITH (fillfactor = 90)`,
+    `CREATE VIEW ${s}.intervals AS
+     SELECT m.esiid, r.start, ${directionSql} AS direction, r.reading * 0.00001 AS kwh, r.estimated, r.revision,
+       r.entry_id, r.line
+     FROM ${s}.interval_rows r JOIN ${s}.meters m USING (meter)`
+  ]
+}

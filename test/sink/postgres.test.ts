@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest'
+import type { Ledger } from '../../src/ledger/ledger.ts'
+import { PostgresLedger } from '../../src/sink/postgres/ledger.ts'
+import { PostgresStore } from '../../src/sink/postgres/store.ts'
+import { PostgresSink } from '../../src/sink/postgres.ts'
+import { testMergingSink } from '../conformance/merging-sink.ts'
+import { type Other, overtaken } from '../conformance/overtaken.ts'
+import { csv, failing, fileOf, readParts, rowText, testDurableSink, testSink } from '../conformance/sink.ts'
+import { testLedger } from '../ledger/support.ts'
+import { queryPostgres, schemaFor, usePostgres } from '../support/postgres.ts'
+import { scratchFolder } from '../support/scratch.ts'
+
+const postgres = usePostgres()
+
+describe.each(['days', 'rows'] as const)('layout %s', layout => {
+  const open = (folder: string) => {
+    const schema = schemaFor(folder + layout)
+    const sink = new PostgresSink({ connectionString: postgres.connectionString, schema, layout })
+    return { sink, rows: () => storedRows(schema), provenance: () => provenance(schema) }
+  }
+  testSink('PostgresSink', open)
+  testDurableSink('PostgresSink', open)
+  testMergingSink('PostgresSink', open)
+
+  describe('I5: a worker whose claim passed to another', () => {
+    test.each<Other>(['holds', 'has finished'])('cannot commit while the other one %s the file', async other => {
+      class OvertakenSink extends PostgresSink {
+        protected override async openLedger(): Promise<Ledger> {
+          return overtaken(await super.openLedger(), other)
+        }
+      }
+      const { connectionString } = postgres
+      const schema = schemaFor(scratchFolder())
+      const sink = new OvertakenSink({ connectionString, schema, layout })
+      const file = fileOf('a.csv', csv([{}]))
+      const { error, receipt } = await failing(sink, file, await readParts(file))
+      expect(error).toMatchObject({ code: 'STORE_FENCED', file: 'a.csv' })
+      expect(receipt).toMatchObject({ state: 'seen', reason: { code: 'STORE_FENCED' } })
+      await sink.close()
+      expect(await storedRows(schema)).toEqual([])
+      const ask = (query: string) => queryPostgres(connectionString, query)
+      expect(await ask(`SELECT * FROM "${schema}".entries`)).toEqual([])
+      const state = other === 'holds' ? 'claimed' : 'quarantined'
+      expect(await ask(`SELECT state, epoch, payload_sha256 FROM "${schema}".files`)).toEqual([
+        { state, epoch: 2, payload_sha256: null }
+      ])
+      expect(await stagingOf(schema)).toEqual([])
+    })
+  })
+})
+
+describe('the ledger', () => {
+  testLedger('PostgresLedger', async () => {
+    const schema = schemaFor(scratchFolder())
+    const { connectionString } = postgres
+    const options = { pool: undefined, connectionString, schema, layout: 'days', timeoutMs: 10_000 } as const
+    const store = await PostgresStore.open(options)
+    const ledger = new PostgresLedger(store)
+    ledger.close = () => store.close()
+    return ledger
+  })
+})
+
+/** Staging tables that stand in a schema. */
+async function stagingOf(schema: string): Promise<unknown[]> {
+  const query = `SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relname LIKE 'staging%'`
+  return queryPostgres(postgres.connectionString, query, [`"${schema}"`])
+}
+
+async function storedRows(schema: string): Promise<string[]> {
+  const rows = await queryPostgres(
+    postgres.connectionString,
+    `SELECT esiid, (extract(epoch FROM start) * 1000)::bigint AS start, direction, kwh::text, estimated,
+       (extract(epoch FROM revision) * 1000)::bigint AS revision FROM "${schema}".intervals`
+  ).catch(error => {
+    // Nothing was ever stored: the tables are made at first use.
+    if (error.code === '42P01') return []
+    throw error
+  })
+  return rows.map(({ esiid, start, direction, kwh, estimated, revision }) =>
+    rowText({
+      esiid: esiid as string,
+      start: Number(start),
+      direction: direction as 'consumption',
+      kwh: kwh as string,
+      estimated: estimated as boolean,
+      revision: revision === null ? null : Number(revision)
+    })
+  )
+}
+
+async function provenance(schema: string): Promise<string[]> {
+  const rows = await queryPostgres(
+    postgres.connectionString,
+    `SELECT concat_ws(' ', esiid, direction, (extract(epoch FROM start) * 1000)::bigint, kwh,
+       CASE WHEN estimated THEN 'true' ELSE 'false' END, coalesce((extract(epoch FROM revision) * 1000)::bigint, -1),
+       payload_sha256, ordinal, line) AS row
+     FROM "${schema}".intervals JOIN "${schema}".entries USING (entry_id) JOIN "${schema}".files USING (file_id)`
+  )
+  return rows.map(({ row }) => row as string).sort()
+}
