@@ -178,8 +178,13 @@ async function takeAway(lock: string): Promise<boolean> {
     return false
   }
   try {
+    const wasThere = await stat(lock).then(
+      () => true,
+      () => false
+    )
     if (await isHeld(lock)) return false
-    await rm(lock, { force: true })
+    // Gone already: whoever took it away is about to make his own, which must not be taken away with it.
+    if (wasThere) await rm(lock, { force: true })
     return true
   } finally {
     await rmdir(guard).catch(() => {})

@@ -235,7 +235,7 @@ describe('what the disk refuses', () => {
 
 test('a dead process’s lock goes to one of many that want it', async () => {
   const { pid } = spawnSync(process.execPath, ['--version'])
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 60; round++) {
     const path = newPath()
     writeFileSync(`${path}.lock`, String(pid))
     const outcomes = await Promise.allSettled(Array.from({ length: 4 }, () => FileLedger.open(path)))
