@@ -164,6 +164,8 @@ class PostgresTransaction implements SinkTransaction {
     const { sha256 } = payloadOf(closing.evidence.fetched, closing.evidence.opened)
     const first = await findPayloadIn(sql, s, sha256)
     if (first) return { duplicateOf: first }
+    // With PostgreSQL's own 4 MB, joins of a large file's rows with the store's spill to disk.
+    await sql.run("SET LOCAL work_mem = '64MB'")
     await writeEntries(sql, s, fileId, account, this.#entryIds)
     const stored = await this.#staging.merge(sql, { schema: s, staging: suffix => this.#table(suffix), sha256 })
     await dropStaging(sql, s, this.#prefix)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { PostgresLedger } from '../../src/sink/postgres/ledger.ts'
@@ -5,7 +6,7 @@ import { PostgresStore } from '../../src/sink/postgres/store.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
-import { csv, failing, fileOf, readParts, rowText, testDurableSink, testSink } from '../conformance/sink.ts'
+import { csv, deliver, failing, fileOf, readParts, rowText, testDurableSink, testSink } from '../conformance/sink.ts'
 import { testLedger } from '../ledger/support.ts'
 import { queryPostgres, schemaFor, usePostgres } from '../support/postgres.ts'
 import { scratchFolder } from '../support/scratch.ts'
@@ -59,6 +60,27 @@ describe('the ledger', () => {
     ledger.close = () => store.close()
     return ledger
   })
+})
+
+test('the queries of docs/sinks/postgres.md answer what they are said to', async () => {
+  const { connectionString } = postgres
+  const schema = schemaFor(scratchFolder())
+  const sink = new PostgresSink({ connectionString, schema })
+  const esiid = '10443720009999001'
+  const rows = [...Array(96).keys()].map(quarter => ({ esiid, date: '07/14/2025', quarter, kwh: '0.25' }))
+  await deliver(sink, fileOf('/adhocusage/report.asc', csv([...rows, { ...rows[3]!, date: '07/15/2025' }])))
+  await sink.close()
+  const page = readFileSync(new URL('../../docs/sinks/postgres.md', import.meta.url), 'utf8')
+  const queries = /```sql\n([\s\S]+?)```/.exec(page)![1]!.split(';').slice(0, -1)
+  const answers = []
+  for (const text of queries)
+    answers.push(await queryPostgres(connectionString, text.replaceAll('smt.', `"${schema}".`)))
+  const [month, byDay, gaps, why] = answers
+  expect(month).toHaveLength(97)
+  expect(month![0]).toMatchObject({ direction: 'consumption', kwh: '0.25000' })
+  expect(byDay!.map(({ kwh }) => Number(kwh))).toEqual([24, 0.25])
+  expect(gaps).toMatchObject([{ esiid, missing: 95 }])
+  expect(why).toMatchObject([{ state: 'committed', code: null }])
 })
 
 /** Staging tables that stand in a schema. */

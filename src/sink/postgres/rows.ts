@@ -126,6 +126,5 @@ function insertSql(s: string): string {
   return `
     INSERT INTO ${s}.interval_rows (meter, start, direction, reading, estimated, revision, entry_id, line)
     SELECT meter, start, direction, reading, estimated, revision, entry_id, line FROM smt_winners w
-    WHERE NOT EXISTS (SELECT FROM smt_met m WHERE (m.meter, m.start, m.direction) = (w.meter, w.start, w.direction))
-    ORDER BY meter, start, direction`
+    WHERE NOT EXISTS (SELECT FROM smt_met m WHERE (m.meter, m.start, m.direction) = (w.meter, w.start, w.direction))`
 }
