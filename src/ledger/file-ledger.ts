@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { SinkError } from '../errors.ts'
-import type { LedgerRecord } from './ledger.ts'
+import { isClaimed, type LedgerRecord } from './ledger.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
 /** Lines in the journal for each file, above which opening rewrites it. */
@@ -90,8 +90,7 @@ export class FileLedger extends MemoryLedger {
     for (const line of lines) {
       const [fingerprint, record] = parseLine(line, this.#path)
       // Whoever held a claim is gone: the lock was free.
-      const isHeld = record.state === 'claimed' || record.state === 'staged'
-      this.remember(fingerprint, isHeld ? { ...record, state: 'seen', leaseUntil: null } : record)
+      this.remember(fingerprint, isClaimed(record.state) ? { ...record, state: 'seen', leaseUntil: null } : record)
     }
     if (torn || lines.length > COMPACT_ABOVE * this.records().size) await this.#compact()
     this.#journal = await open(this.#path, 'a')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { IngestError } from '../errors.ts'
+import { type IngestError, SinkError } from '../errors.ts'
 import type { PassedOver } from '../source/source.ts'
 import { held, known, type LedgerFile, type Receipt, waiting } from './receipt.ts'
 
@@ -110,4 +110,25 @@ export function stateAfter(error: IngestError | undefined): 'quarantined' | 'see
 export function pauseAfter(attempts: number, random: () => number = Math.random): number {
   const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1))
   return Math.round(longest * (0.5 + random() / 2))
+}
+
+/** How often a file has failed after this receipt, and how long it then rests; null when it need not. */
+export function attemptsAfter(
+  before: number,
+  { state }: Receipt,
+  costsAttempt: boolean
+): { readonly attempts: number; readonly pauseMs: number | null } {
+  if (state !== 'seen') return { attempts: 0, pauseMs: null }
+  if (!costsAttempt) return { attempts: before, pauseMs: null }
+  return { attempts: before + 1, pauseMs: pauseAfter(before + 1) }
+}
+
+/** Whether somebody has the file, or had it when he died. */
+export function isClaimed(state: LedgerRecord['state'] | undefined): boolean {
+  return state === 'claimed' || state === 'staged'
+}
+
+/** The error of a worker whose claim passed to another. */
+export function fenced(file: string | undefined): SinkError {
+  return new SinkError('STORE_FENCED', 'another worker took the file over', { file })
 }

@@ -1,17 +1,21 @@
-import { SinkError } from '../errors.ts'
 import type { PassedOver } from '../source/source.ts'
 import {
+  attemptsAfter,
   type Claim,
   type ClaimAnswer,
   type ClaimOptions,
+  fenced,
   fingerprintOf,
+  isClaimed,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
-  pauseAfter,
   refusalOf
 } from './ledger.ts'
 import { type LedgerFile, labelOf, type Receipt } from './receipt.ts'
+
+/** What is known of a file that nobody ever claimed. */
+const unclaimed = { epoch: 0, attempts: 0, leaseUntil: null, nextAttemptAt: null, receipt: null } as const
 
 /**
  * A ledger for as long as the process lives: what a sink gets that brings none of its own.
@@ -32,20 +36,12 @@ export class MemoryLedger implements Ledger {
     const record = this.#records.get(fingerprint)
     const refusal = refusalOf(file, record, Date.now(), options)
     if (refusal) return { known: refusal }
-    const { epoch = 0, attempts = 0, receipt = null } = record ?? {}
     const { leaseMs = LEASE_MS } = options
-    const claim = { fingerprint, epoch: epoch + 1, leaseMs }
-    const [leaseUntil, nextAttemptAt] = [Date.now() + leaseMs, null]
-    await this.keep(fingerprint, {
-      file,
-      state: 'claimed',
-      epoch: claim.epoch,
-      attempts,
-      leaseUntil,
-      nextAttemptAt,
-      receipt
-    })
-    return { claim }
+    const before = record ?? unclaimed
+    const epoch = before.epoch + 1
+    const leaseUntil = Date.now() + leaseMs
+    await this.keep(fingerprint, { ...before, file, state: 'claimed', epoch, leaseUntil, nextAttemptAt: null })
+    return { claim: { fingerprint, epoch, leaseMs } }
   }
 
   renew(claim: Claim, state: 'claimed' | 'staged'): Promise<void> {
@@ -62,8 +58,8 @@ export class MemoryLedger implements Ledger {
   settle(claim: Claim, receipt: Receipt, costsAttempt = false): Promise<void> {
     return this.#oneAtATime(async () => {
       const record = this.#held(claim, receipt.path)
-      const attempts = receipt.state !== 'seen' ? 0 : record.attempts + (costsAttempt ? 1 : 0)
-      const nextAttemptAt = receipt.state === 'seen' && costsAttempt ? Date.now() + pauseAfter(attempts) : null
+      const { attempts, pauseMs } = attemptsAfter(record.attempts, receipt, costsAttempt)
+      const nextAttemptAt = pauseMs === null ? null : Date.now() + pauseMs
       const { state } = receipt
       await this.keep(claim.fingerprint, { ...record, state, attempts, leaseUntil: null, nextAttemptAt, receipt })
     })
@@ -72,9 +68,8 @@ export class MemoryLedger implements Ledger {
   /** The record of a claim that still holds. */
   #held(claim: Claim, path?: string): LedgerRecord {
     const record = this.#records.get(claim.fingerprint)
-    const isHeld = record?.state === 'claimed' || record?.state === 'staged'
-    if (isHeld && record.epoch === claim.epoch) return record
-    throw new SinkError('STORE_FENCED', 'another worker took the file over', { file: path ?? record?.file.path })
+    if (record && isClaimed(record.state) && record.epoch === claim.epoch) return record
+    throw fenced(path ?? record?.file.path)
   }
 
   passOver(file: PassedOver, receipt: Receipt): Promise<{ known: boolean }> {
@@ -85,15 +80,7 @@ export class MemoryLedger implements Ledger {
     const fingerprint = fingerprintOf(file)
     const record = this.#records.get(fingerprint)
     if (record) return { known: true }
-    await this.keep(fingerprint, {
-      file: labelOf(file),
-      state: receipt.state,
-      epoch: 0,
-      attempts: 0,
-      leaseUntil: null,
-      nextAttemptAt: null,
-      receipt
-    })
+    await this.keep(fingerprint, { ...unclaimed, file: labelOf(file), state: receipt.state, receipt })
     return { known: false }
   }
 

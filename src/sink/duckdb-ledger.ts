@@ -1,18 +1,18 @@
-import { SinkError } from '../errors.ts'
 import {
+  attemptsAfter,
   type Claim,
   type ClaimAnswer,
   type ClaimOptions,
+  fenced,
   fingerprintOf,
   LEASE_MS,
   type Ledger,
-  type LedgerRecord,
-  pauseAfter,
   refusalOf
 } from '../ledger/ledger.ts'
 import type { LedgerFile, Receipt } from '../ledger/receipt.ts'
 import type { PassedOver } from '../source/source.ts'
 import type { DuckDbStore, Sql } from './duckdb-store.ts'
+import { fileOf, isClaimedSql, receiptColumns, recordOf } from './sql-columns.ts'
 
 /** The ledger of a {@link DuckDbStore}: its table `files`. */
 export class DuckDbLedger implements Ledger {
@@ -42,7 +42,7 @@ export class DuckDbLedger implements Ledger {
     return this.#store.transaction(async sql => {
       const statement = `UPDATE files SET state = $state, lease_until = ${after('$leaseMs')}, updated_at = now()
         WHERE ${claimed}`
-      if ((await sql.run(statement, { fingerprint, epoch, leaseMs, state })) === 0) throw fenced()
+      if ((await sql.run(statement, { fingerprint, epoch, leaseMs, state })) === 0) throw fenced(undefined)
     })
   }
 
@@ -51,9 +51,7 @@ export class DuckDbLedger implements Ledger {
       const query = `SELECT source, path, name, size, epoch_ms(modified_at) AS modified_at FROM files
         WHERE payload_sha256 = $sha256 AND state = 'committed' ORDER BY file_id LIMIT 1`
       const [row] = await sql.rows(query, { sha256 })
-      if (!row) return undefined
-      const { source, path, name } = row as { source: string; path: string; name: string }
-      return { source, path, name, size: Number(row.size), modifiedAt: Number(row.modified_at) }
+      return row && fileOf(row)
     })
   }
 
@@ -66,7 +64,7 @@ export class DuckDbLedger implements Ledger {
     return this.#store.transaction(async sql => {
       if (await find(sql, fingerprint)) return { known: true }
       await insert(sql, fingerprint, file, receipt.state)
-      await write(sql, fingerprint, receipt)
+      await write(sql, fingerprint, receipt, attemptsAfter(0, receipt, false))
       return { known: false }
     })
   }
@@ -76,27 +74,17 @@ export class DuckDbLedger implements Ledger {
 }
 
 /** What a claim that still holds is found by. */
-const claimed = `fingerprint = $fingerprint AND epoch = $epoch AND state IN ('claimed', 'staged')`
+const claimed = `fingerprint = $fingerprint AND epoch = $epoch AND ${isClaimedSql}`
 
 /** An instant so many milliseconds from now, by the store's clock. */
 const after = (ms: string) => `now() + to_milliseconds(${ms})`
-
-function fenced(file?: string): SinkError {
-  return new SinkError('STORE_FENCED', 'another worker took the file over', { file })
-}
 
 /** Writes a claimed file's end, inside a transaction of the caller. Refuses when the claim is not the newest. */
 export async function settleIn(sql: Sql, claim: Claim, receipt: Receipt, costsAttempt = false): Promise<void> {
   const { fingerprint, epoch } = claim
   const [row] = await sql.rows(`SELECT attempts FROM files WHERE ${claimed}`, { fingerprint, epoch })
   if (!row) throw fenced(receipt.path)
-  const isTriedAgain = receipt.state === 'seen'
-  const attempts = isTriedAgain ? (row.attempts as number) + (costsAttempt ? 1 : 0) : 0
-  const pause = isTriedAgain && costsAttempt ? pauseAfter(attempts) : null
-  const statement = `UPDATE files SET state = $state, attempts = $attempts, lease_until = NULL,
-    next_attempt_at = ${after('$pause')}, updated_at = now() WHERE fingerprint = $fingerprint`
-  await sql.run(statement, { state: receipt.state, attempts, pause, fingerprint })
-  await write(sql, fingerprint, receipt)
+  await write(sql, fingerprint, receipt, attemptsAfter(row.attempts as number, receipt, costsAttempt))
 }
 
 /** The number of a file, for its entries. */
@@ -105,29 +93,11 @@ export async function fileId(sql: Sql, fingerprint: string): Promise<bigint> {
   return row!.file_id as bigint
 }
 
-interface Found {
-  readonly record: Omit<LedgerRecord, 'file'>
-  /** The store's clock. */
-  readonly now: number
-}
-
-async function find(sql: Sql, fingerprint: string): Promise<Found | undefined> {
+async function find(sql: Sql, fingerprint: string): Promise<ReturnType<typeof recordOf> | undefined> {
   const query = `SELECT state, epoch, attempts, receipt, epoch_ms(lease_until) AS lease_until,
     epoch_ms(next_attempt_at) AS next_attempt_at, epoch_ms(now()) AS now FROM files WHERE fingerprint = $fingerprint`
   const [row] = await sql.rows(query, { fingerprint })
-  if (!row) return undefined
-  const instant = (value: unknown) => (value === null ? null : Number(value))
-  return {
-    record: {
-      state: row.state as LedgerRecord['state'],
-      epoch: row.epoch as number,
-      attempts: row.attempts as number,
-      leaseUntil: instant(row.lease_until),
-      nextAttemptAt: instant(row.next_attempt_at),
-      receipt: row.receipt === null ? null : (JSON.parse(row.receipt as string) as Receipt)
-    },
-    now: Number(row.now)
-  }
+  return row && recordOf(row)
 }
 
 async function insert(sql: Sql, fingerprint: string, file: LedgerFile, state: string): Promise<void> {
@@ -137,17 +107,15 @@ async function insert(sql: Sql, fingerprint: string, file: LedgerFile, state: st
   await sql.run(statement, { fingerprint, source, path, name, size, modifiedAt, state })
 }
 
-async function write(sql: Sql, fingerprint: string, receipt: Receipt): Promise<void> {
-  const statement = `UPDATE files SET fetched_sha256 = $fetched, payload_sha256 = $payload,
-      duplicate_of = $duplicateOf, code = $code, reason = $reason, receipt = $receipt, updated_at = now()
-    WHERE fingerprint = $fingerprint`
-  await sql.run(statement, {
-    fingerprint,
-    fetched: receipt.fetched?.sha256 ?? null,
-    payload: receipt.payload?.sha256 ?? null,
-    duplicateOf: receipt.duplicateOf,
-    code: receipt.reason?.code ?? null,
-    reason: receipt.reason?.message ?? null,
-    receipt: JSON.stringify(receipt)
-  })
+async function write(
+  sql: Sql,
+  fingerprint: string,
+  receipt: Receipt,
+  { attempts, pauseMs }: ReturnType<typeof attemptsAfter>
+): Promise<void> {
+  const columns = receiptColumns(receipt)
+  const set = Object.keys(columns).map(name => `${name} = $${name}`)
+  const statement = `UPDATE files SET ${set.join(', ')}, attempts = $attempts, lease_until = NULL,
+    next_attempt_at = ${after('$pauseMs')}, updated_at = now() WHERE fingerprint = $fingerprint`
+  await sql.run(statement, { ...columns, attempts, pauseMs, fingerprint })
 }

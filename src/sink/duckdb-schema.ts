@@ -152,18 +152,3 @@ export const mergeSql: readonly [takeOut: string, putIn: string] = [
      FROM rivals r WHERE NOT r.wins AND r.esiid = w.esiid AND r.direction = w.direction AND r.start = w.start
    )`
 ]
-
-/** Rows by what became of them; those beaten within their own file are superseded. */
-export const countSql = `
-  WITH own AS (
-    SELECT count(*) AS winners, coalesce(sum(rivals), 0) AS beaten, count(*) FILTER (conflict) AS conflicts
-    FROM winners
-  ), met AS (
-    SELECT count(*) AS total, count(*) FILTER (outcome = 'replaced') AS replaced,
-      count(*) FILTER (outcome = 'unchanged') AS unchanged, count(*) FILTER (outcome = 'superseded') AS superseded,
-      count(*) FILTER (conflict) AS conflicts
-    FROM rivals
-  )
-  SELECT winners - total AS inserted, replaced, unchanged, superseded + beaten AS superseded,
-    own.conflicts + met.conflicts AS conflicts
-  FROM own, met`

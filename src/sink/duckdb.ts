@@ -5,13 +5,14 @@ import type { Claim, Ledger } from '../ledger/ledger.ts'
 import { payloadOf, type RowsStored } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
-import { PARSER_VERSION } from '../parse/interval-parser.ts'
 import type { IngestFile } from '../source/source.ts'
 import { AscendingKeys } from './ascending-keys.ts'
 import { DuckDbLedger, fileId, settleIn } from './duckdb-ledger.ts'
-import { countSql, mergeSql, rivalsSql, singleSql, stagingSql, unstageSql, winnersSql } from './duckdb-schema.ts'
+import { mergeSql, rivalsSql, singleSql, stagingSql, unstageSql, winnersSql } from './duckdb-schema.ts'
 import { type DuckDb, DuckDbStore, guarded, inTransaction, type Sql } from './duckdb-store.ts'
+import { OpenedOnce } from './opened-once.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
+import { countSql, entryColumns, storedOf } from './sql-columns.ts'
 
 /** Rows that one of DuckDB's chunks holds. */
 const CHUNK = 2048
@@ -49,7 +50,7 @@ const schema = z.strictObject({
  */
 export class DuckDbSink extends Sink {
   readonly #options: z.output<typeof schema>
-  #store: Promise<DuckDbStore> | undefined
+  readonly #store = new OpenedOnce(() => DuckDbStore.open(this.#options))
 
   constructor(options: DuckDbSinkOptions) {
     super()
@@ -57,26 +58,16 @@ export class DuckDbSink extends Sink {
   }
 
   protected override async openLedger(): Promise<Ledger> {
-    return new DuckDbLedger(await this.#open())
+    return new DuckDbLedger(await this.#store.get())
   }
 
   protected override async begin(_file: IngestFile, claim: Claim): Promise<SinkTransaction> {
-    return DuckDbTransaction.begin(await this.#open(), claim)
+    return DuckDbTransaction.begin(await this.#store.get(), claim)
   }
 
   override async close(): Promise<void> {
     await super.close()
-    const store = await this.#store?.catch(() => undefined)
-    this.#store = undefined
-    await store?.close()
-  }
-
-  #open(): Promise<DuckDbStore> {
-    this.#store ??= DuckDbStore.open(this.#options).catch(error => {
-      this.#store = undefined
-      throw error
-    })
-    return this.#store
+    await this.#store.close()
   }
 }
 
@@ -156,17 +147,11 @@ class DuckDbTransaction implements SinkTransaction {
     await sql.run('UPDATE files SET payload_sha256 = $payload WHERE file_id = $file', { payload, file })
     await writeEntries(sql, file, account)
     await sql.run(rivalsSql, { file })
-    const [row] = await sql.rows(countSql)
+    const [row] = await sql.rows(countSql('winners', 'rivals'))
     const [takeOut, putIn] = mergeSql
     await sql.run(takeOut)
     await sql.run(putIn, { file })
-    const stored: RowsStored = {
-      inserted: Number(row!.inserted),
-      replaced: Number(row!.replaced),
-      unchanged: Number(row!.unchanged),
-      superseded: Number(row!.superseded),
-      conflicts: Number(row!.conflicts)
-    }
+    const stored = storedOf(row)
     await settleIn(sql, this.#claim, closing.receipt(stored))
     return stored
   }
@@ -205,25 +190,11 @@ function rowTypes({ UINTEGER, DOUBLE, UTINYINT }: DuckDb): readonly DuckDBType[]
 
 async function writeEntries(sql: Sql, file: bigint, account: FileAccount): Promise<void> {
   for (const entry of account.entries) {
-    const { rows } = entry
+    const columns = { file_id: file, ...entryColumns(entry) }
+    const names = Object.keys(columns)
     const [row] = await sql.rows(
-      `INSERT INTO entries (file_id, ordinal, name, kind, outcome, layout, header, bytes, crc32, rows_read,
-         rows_accepted, rows_rejected, rows_placeholder, rows_missing, rows_repeated_header, parser_version)
-       VALUES ($file, $index, $name, $kind, $outcome, $layout, $header, $bytes, $crc32, $read,
-         $accepted, $rejected, $placeholder, $missing, $repeatedHeader, $version) RETURNING entry_id`,
-      {
-        file,
-        index: entry.index,
-        name: entry.name,
-        kind: entry.kind,
-        outcome: entry.outcome,
-        layout: entry.layout,
-        header: entry.header,
-        bytes: entry.bytes,
-        crc32: entry.crc32,
-        ...rows,
-        version: PARSER_VERSION
-      }
+      `INSERT INTO entries (${names.join(', ')}) VALUES (${names.map(name => `$${name}`).join(', ')}) RETURNING entry_id`,
+      columns
     )
     const id = row!.entry_id as bigint
     for (const { line, offset, code } of entry.rejects) {

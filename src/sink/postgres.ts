@@ -4,15 +4,16 @@ import type { Claim, Ledger } from '../ledger/ledger.ts'
 import { payloadOf } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
-import { PARSER_VERSION } from '../parse/interval-parser.ts'
 import type { IngestFile } from '../source/source.ts'
+import { OpenedOnce } from './opened-once.ts'
 import { DayStaging } from './postgres/days.ts'
 import type { LayoutStaging } from './postgres/layout.ts'
-import { findPayloadIn, lockClaim, PostgresLedger, settleIn } from './postgres/ledger.ts'
+import { findPayloadIn, lockClaim, PostgresLedger, writeReceipt } from './postgres/ledger.ts'
 import { RowStaging } from './postgres/rows.ts'
 import type { StoreLayout } from './postgres/schema.ts'
 import { type PostgresPool, PostgresStore, type Sql } from './postgres/store.ts'
 import { type Closing, type Committed, Sink, type SinkTransaction } from './sink.ts'
+import { entryColumns } from './sql-columns.ts'
 
 export type { StoreLayout } from './postgres/schema.ts'
 export type { PostgresClient, PostgresPool } from './postgres/store.ts'
@@ -74,7 +75,10 @@ const schema = z
  */
 export class PostgresSink extends Sink {
   readonly #options: z.output<typeof schema>
-  #store: Promise<PostgresStore> | undefined
+  readonly #store = new OpenedOnce(() => {
+    const { pool, connectionString, ...options } = this.#options
+    return PostgresStore.open({ pool, connectionString, ...options })
+  })
 
   constructor(options: PostgresSinkOptions = {}) {
     super()
@@ -82,27 +86,16 @@ export class PostgresSink extends Sink {
   }
 
   protected override async openLedger(): Promise<Ledger> {
-    return new PostgresLedger(await this.#open())
+    return new PostgresLedger(await this.#store.get())
   }
 
   protected override async begin({ path }: IngestFile, claim: Claim): Promise<SinkTransaction> {
-    return PostgresTransaction.begin(await this.#open(), claim, path)
+    return PostgresTransaction.begin(await this.#store.get(), claim, path)
   }
 
   override async close(): Promise<void> {
     await super.close()
-    const store = await this.#store?.catch(() => undefined)
-    this.#store = undefined
-    await store?.close()
-  }
-
-  #open(): Promise<PostgresStore> {
-    const { pool, connectionString, ...options } = this.#options
-    this.#store ??= PostgresStore.open({ pool, connectionString, ...options }).catch(error => {
-      this.#store = undefined
-      throw error
-    })
-    return this.#store
+    await this.#store.close()
   }
 }
 
@@ -129,7 +122,7 @@ class PostgresTransaction implements SinkTransaction {
 
   static async begin(store: PostgresStore, claim: Claim, path: string): Promise<PostgresTransaction> {
     return store.transaction(async sql => {
-      const fileId = await lockClaim(sql, store.schema, claim, path)
+      const { fileId } = await lockClaim(sql, store.schema, claim, path)
       await dropStaging(sql, store.schema, stagingPrefix(fileId))
       const transaction = new PostgresTransaction(store, claim, path, fileId)
       for (const { suffix, columns } of transaction.#staging.tables) {
@@ -160,7 +153,7 @@ class PostgresTransaction implements SinkTransaction {
   /** The short transaction: the fence first, then entries, rejects, rows and the ledger. */
   async #merge(sql: Sql, account: FileAccount, closing: Closing): Promise<Committed> {
     const { schema: s } = this.#store
-    const fileId = await lockClaim(sql, s, this.#claim, this.#path)
+    const { fileId } = await lockClaim(sql, s, this.#claim, this.#path)
     const { sha256 } = payloadOf(closing.evidence.fetched, closing.evidence.opened)
     const first = await findPayloadIn(sql, s, sha256)
     if (first) return { duplicateOf: first }
@@ -169,7 +162,7 @@ class PostgresTransaction implements SinkTransaction {
     await writeEntries(sql, s, fileId, account, this.#entryIds)
     const stored = await this.#staging.merge(sql, { schema: s, staging: suffix => this.#table(suffix), sha256 })
     await dropStaging(sql, s, this.#prefix)
-    await settleIn(sql, s, this.#claim, closing.receipt(stored))
+    await writeReceipt(sql, s, this.#claim.fingerprint, closing.receipt(stored))
     return stored
   }
 
@@ -219,15 +212,12 @@ async function writeEntries(
   ids: ReadonlyMap<number, number>
 ): Promise<void> {
   for (const entry of account.entries) {
-    const { rows } = entry
     const id = ids.get(entry.index)!
+    const columns = { entry_id: id, file_id: fileId, ...entryColumns(entry) }
+    const places = Object.keys(columns).map((_, i) => `$${i + 1}`)
     await sql.run(
-      `INSERT INTO ${s}.entries VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-      [
-        ...[id, fileId, entry.index, entry.name, entry.kind, entry.outcome, entry.layout, entry.header, entry.bytes],
-        ...[entry.crc32, rows.read, rows.accepted, rows.rejected, rows.placeholder, rows.missing, rows.repeatedHeader],
-        PARSER_VERSION
-      ]
+      `INSERT INTO ${s}.entries (${Object.keys(columns).join(', ')}) VALUES (${places.join(', ')})`,
+      Object.values(columns)
     )
     await sql.run(`INSERT INTO ${s}.rejects SELECT $1::bigint, * FROM unnest($2::bigint[], $3::bigint[], $4::text[])`, [
       id,

@@ -19,6 +19,7 @@ import {
 } from '../ledger/receipt.ts'
 import { FileAccount, rowsAddUp } from '../parse/file-account.ts'
 import type { IngestFile, PassedOver } from '../source/source.ts'
+import { OpenedOnce } from './opened-once.ts'
 
 /** What a commit knows beside the account. */
 export interface Closing {
@@ -50,7 +51,7 @@ export interface SinkTransaction {
  * Memory: one batch, beside what the store keeps for itself.
  */
 export abstract class Sink implements AsyncDisposable {
-  #ledger: Promise<Ledger> | undefined
+  readonly #ledger = new OpenedOnce(() => this.openLedger())
   /** One commit at a time: of two files with the same content, the second must see the first. */
   #closing: Promise<unknown> = Promise.resolve()
 
@@ -84,9 +85,7 @@ export abstract class Sink implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    const ledger = await this.#ledger?.catch(() => undefined)
-    this.#ledger = undefined
-    await ledger?.close()
+    await this.#ledger.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -95,11 +94,7 @@ export abstract class Sink implements AsyncDisposable {
 
   /** The ledger, opened at first use. One that could not be opened is tried again. */
   protected ledger(): Promise<Ledger> {
-    this.#ledger ??= this.openLedger().catch(error => {
-      this.#ledger = undefined
-      throw error
-    })
-    return this.#ledger
+    return this.#ledger.get()
   }
 
   #oneAtATime<T>(work: () => Promise<T>): Promise<T> {

@@ -67,7 +67,6 @@ export {
 }
 
 export const dayTable: usize = DAYS
-export const input: usize = INPUT
 export const roles: usize = ROLES
 export const esiid: usize = ESIID
 

@@ -97,9 +97,7 @@ export function placeRow(line: i32): i32 {
   if (kind === SPRING && until === CHANGE + 60 && startMinute < CHANGE) until = CHANGE
   const marker = kind === AUTUMN && startMinute === CHANGE && until === CHANGE - 45
   const length = marker ? 15 : until - startMinute
-  if (length !== 15 || startMinute % 15 !== 0) {
-    if ((length !== 15 && length !== 30 && length !== 60) || startMinute % length !== 0) return NOT_15_MINUTES
-  }
+  if ((length !== 15 && length !== 30 && length !== 60) || startMinute % length !== 0) return NOT_15_MINUTES
   if (!allows(length)) return OTHER_LENGTH
 
   let group: usize = 0

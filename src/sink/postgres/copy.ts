@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000
 const TWO_32 = 2 ** 32
 
 /** Types of array elements. */
-const oids = { int8: 20, int4: 23, bool: 16, timestamptz: 1184 }
+const oids = { int8: 20, bool: 16, timestamptz: 1184 }
 
 /**
  * Rows in PostgreSQL's binary format, on their way to one COPY.
@@ -80,12 +80,6 @@ export class BinaryCopy {
   /** Integers up to 2 ** 53; NaN is null. */
   int8s(values: ArrayLike<number>, count: number): void {
     this.#array(oids.int8, values, count, 8, value => this.#eight(value))
-  }
-
-  int4s(values: ArrayLike<number>, count: number): void {
-    this.#array(oids.int4, values, count, 4, value => {
-      this.#at = this.#bytes.writeInt32BE(value, this.#at)
-    })
   }
 
   bools(values: ArrayLike<number>, count: number): void {

@@ -1,12 +1,13 @@
 import type { IntervalBatch } from '../../batch.ts'
 import type { RowsStored } from '../../ledger/receipt.ts'
+import { storedOf } from '../sql-columns.ts'
 import { BinaryCopy } from './copy.ts'
 import { type AssemblyCounts, DayAssembler, type MeterDay } from './day-assembler.ts'
-import { type LayoutStaging, lockMeters, type MergeContext, numbers, outcomes } from './layout.ts'
+import { type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
 import type { Sql } from './store.ts'
 
 /**
- * Staging of the layout \`days\`: rows are put together to days before they are copied.
+ * Staging of the layout `days`: rows are put together to days before they are copied.
  *
  * Memory: the days under way, and the bytes for one COPY.
  */
@@ -138,7 +139,7 @@ async function countDays(sql: Sql, staging: string): Promise<RowsStored & { read
         FILTER (WHERE m.kind IS DISTINCT FROM 'mixed'), 0) AS conflicts,
       count(*) FILTER (WHERE m.kind = 'mixed') AS mixed
     FROM ${staging} n JOIN smt_meters USING (esiid) LEFT JOIN smt_met m USING (meter, day, direction)`)
-  return numbers(row!, [...outcomes, 'mixed'])
+  return { ...storedOf(row), mixed: Number(row!.mixed) }
 }
 
 const values = 'readings, estimated, revisions, entries, lines'
@@ -211,7 +212,7 @@ async function mergeMixed(sql: Sql, s: string, staging: string, sha256: string):
     FROM quarters`,
     [sha256]
   )
-  return numbers(row!, outcomes)
+  return storedOf(row)
 }
 
 /** One element for each quarter hour. */

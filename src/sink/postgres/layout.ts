@@ -34,18 +34,8 @@ export interface LayoutStaging {
   merge(sql: Sql, context: MergeContext): Promise<RowsStored>
 }
 
-/** A query's one row of counts. bigint comes as text. */
-export function numbers<Name extends string>(
-  row: Record<string, unknown>,
-  names: readonly Name[]
-): Record<Name, number> {
-  return Object.fromEntries(names.map(name => [name, Number(row[name])])) as Record<Name, number>
-}
-
-export const outcomes = ['inserted', 'replaced', 'unchanged', 'superseded', 'conflicts'] as const
-
 /**
- * The meters of the staged rows, new ones added: \`smt_meters\`, until the transaction ends. They are locked, so that two
+ * The meters of the staged rows, new ones added: `smt_meters`, until the transaction ends. They are locked, so that two
  * commits with a meter in common come one after the other, and in one order, so that neither waits for the other.
  */
 export async function lockMeters(sql: Sql, s: string, esiids: string): Promise<void> {

@@ -1,8 +1,9 @@
 import type { IntervalBatch } from '../../batch.ts'
 import type { RowsStored } from '../../ledger/receipt.ts'
 import { AscendingKeys } from '../ascending-keys.ts'
+import { countSql, storedOf } from '../sql-columns.ts'
 import { BinaryCopy } from './copy.ts'
-import { type LayoutStaging, lockMeters, type MergeContext, numbers, outcomes } from './layout.ts'
+import { type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
 import type { Sql } from './store.ts'
 
 /**
@@ -59,10 +60,10 @@ export class RowStaging implements LayoutStaging {
       outcome text, conflict boolean) ON COMMIT DROP`)
     await sql.run(metSql(s), [sha256])
     await sql.run('ANALYZE smt_winners, smt_met')
-    const [row] = await sql.rows(countSql)
+    const [row] = await sql.rows(countSql('smt_winners', 'smt_met'))
     await sql.run(replaceSql(s))
     await sql.run(insertSql(s))
-    return numbers(row!, outcomes)
+    return storedOf(row)
   }
 }
 
@@ -99,19 +100,6 @@ function metSql(s: string): string {
       WHERE r.start BETWEEN (SELECT min(start) FROM smt_winners) AND (SELECT max(start) FROM smt_winners)
     ) judged`
 }
-
-const countSql = `
-  SELECT own.winners - met.total AS inserted, met.replaced, met.unchanged, met.superseded + own.beaten AS superseded,
-    own.conflicts + met.conflicts AS conflicts
-  FROM (
-    SELECT count(*) AS winners, coalesce(sum(rivals), 0) AS beaten, count(*) FILTER (WHERE conflict) AS conflicts
-    FROM smt_winners
-  ) own, (
-    SELECT count(*) AS total, count(*) FILTER (WHERE outcome = 'replaced') AS replaced,
-      count(*) FILTER (WHERE outcome = 'unchanged') AS unchanged,
-      count(*) FILTER (WHERE outcome = 'superseded') AS superseded, count(*) FILTER (WHERE conflict) AS conflicts
-    FROM smt_met
-  ) met`
 
 /** A winner with the same reading takes over its provenance too: any order of files gives the same store. */
 function replaceSql(s: string): string {

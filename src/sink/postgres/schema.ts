@@ -73,7 +73,7 @@ const directionSql = `CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-gen
 /** An array of one element holds for all quarter hours of its day. */
 const element = (array: string) => `CASE cardinality(${array}) WHEN 1 THEN ${array}[1] ELSE ${array}[q.i] END`
 
-/** The tables of each layout, and the view \`intervals\` that is the same in both. */
+/** The tables of each layout, and the view `intervals` that is the same in both. */
 export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly string[]>> = {
   days: s => [
     // By quarter hour from local midnight on: readings in 0.00001 kWh, null where there is none. The other arrays have

@@ -6,7 +6,6 @@ import { layoutSql, migrations, SCHEMA_VERSION, type StoreLayout } from './schem
 export interface PostgresPool {
   connect(): Promise<PostgresClient>
   end(): Promise<void>
-  on?(event: 'error', listener: (error: Error) => void): unknown
 }
 
 /** The part of a client of `pg` that is used. */
