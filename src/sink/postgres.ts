@@ -71,7 +71,7 @@ const schema = z
  * store.
  *
  * In: the batches of one file. Out: merged rows.
- * Memory: the bytes for one COPY, about 4 MB; in the layout `days` also 3 KB for each meter-day under way, 25 MB at most.
+ * Memory: the bytes for two COPYs, 4 MB each; in the layout `days` also 3 KB for each meter-day under way, 25 MB at most.
  */
 export class PostgresSink extends Sink {
   readonly #options: z.output<typeof schema>
@@ -111,6 +111,8 @@ class PostgresTransaction implements SinkTransaction {
   readonly #prefix: string
   /** Numbers of the file's entries, by their position. */
   readonly #entryIds = new Map<number, number>()
+  /** The COPY under way, one at a time. */
+  #copying: Promise<void> = Promise.resolve()
 
   private constructor(store: PostgresStore, claim: Claim, path: string, fileId: string) {
     this.#store = store
@@ -142,11 +144,13 @@ class PostgresTransaction implements SinkTransaction {
   async commit(account: FileAccount, closing: Closing): Promise<Committed> {
     this.#staging.end()
     await this.#flush(1)
+    await this.#copying
     for (const entry of account.entries) await this.#entryId(entry.index)
     return this.#store.transaction(sql => this.#merge(sql, account, closing))
   }
 
   async rollback(): Promise<void> {
+    await this.#copying.catch(() => {})
     await this.#store.session(sql => dropStaging(sql, this.#store.schema, this.#prefix))
   }
 
@@ -166,15 +170,17 @@ class PostgresTransaction implements SinkTransaction {
     return stored
   }
 
-  /** Copies what waits, when it is so many bytes. */
+  /** Begins to copy what waits, when it is so many bytes; the next rows are made ready meanwhile. */
   async #flush(bytes: number): Promise<void> {
     const full = this.#staging.tables.filter(({ copy }) => copy.length >= bytes)
     if (full.length === 0) return
-    await this.#store.session(async sql => {
-      for (const { suffix, copy } of full) {
-        await sql.copy(`COPY ${this.#table(suffix)} FROM STDIN (FORMAT binary)`, copy.take())
-      }
+    await this.#copying
+    const pieces = full.map(({ suffix, copy }) => ({ table: this.#table(suffix), bytes: copy.take() }))
+    this.#copying = this.#store.session(async sql => {
+      for (const { table, bytes } of pieces) await sql.copy(`COPY ${table} FROM STDIN (FORMAT binary)`, bytes)
     })
+    // A failure is heard of by whoever waits for it next.
+    this.#copying.catch(() => {})
   }
 
   async #entryId(index: number): Promise<number> {

@@ -1,7 +1,7 @@
 import type { IntervalBatch } from '../../batch.ts'
 import type { RowsStored } from '../../ledger/receipt.ts'
 import { AscendingKeys } from '../ascending-keys.ts'
-import { countSql, storedOf } from '../sql-columns.ts'
+import { storedOf } from '../sql-columns.ts'
 import { BinaryCopy } from './copy.ts'
 import { type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
 import type { Sql } from './store.ts'
@@ -17,6 +17,10 @@ export class RowStaging implements LayoutStaging {
   readonly #keys = new AscendingKeys()
   /** Meters staged so far: each batch numbers its own from here. */
   #numbered = 0
+  #staged = 0
+  /** UTC epoch milliseconds of the first and the last interval. */
+  #first = Number.POSITIVE_INFINITY
+  #last = Number.NEGATIVE_INFINITY
 
   readonly tables = [
     {
@@ -37,9 +41,12 @@ export class RowStaging implements LayoutStaging {
     }
     const copy = this.#rows
     for (let i = 0; i < length; i++) {
+      const at = start[i]!
+      if (at < this.#first) this.#first = at
+      if (at > this.#last) this.#last = at
       copy.row()
       copy.int4(this.#numbered + meter[i]!)
-      copy.timestamp(start[i]!)
+      copy.timestamp(at)
       copy.int2(direction[i]!)
       copy.int8(Math.round(kwh[i]! * 100_000))
       copy.bool(estimated[i] === 1)
@@ -48,6 +55,7 @@ export class RowStaging implements LayoutStaging {
       copy.int8(line[i]!)
     }
     this.#numbered += esiids.length
+    this.#staged += length
     this.#keys.take(batch)
   }
 
@@ -55,64 +63,105 @@ export class RowStaging implements LayoutStaging {
 
   async merge(sql: Sql, { schema: s, staging, sha256 }: MergeContext): Promise<RowsStored> {
     await lockMeters(sql, s, staging('meters'))
-    await sql.run(`CREATE TEMP TABLE smt_winners ON COMMIT DROP AS ${winnersSql(staging, this.#keys.mayRepeat)}`)
-    await sql.run(`CREATE TEMP TABLE smt_met (meter integer, start timestamptz, direction smallint, wins boolean,
-      outcome text, conflict boolean) ON COMMIT DROP`)
-    await sql.run(metSql(s), [sha256])
-    await sql.run('ANALYZE smt_winners, smt_met')
-    const [row] = await sql.rows(countSql('smt_winners', 'smt_met'))
-    await sql.run(replaceSql(s))
-    await sql.run(insertSql(s))
+    await sql.run(`CREATE TEMP TABLE smt_numbers ON COMMIT DROP AS
+      SELECT number, meter FROM ${staging('meters')} JOIN smt_meters USING (esiid)`)
+    await sql.run(`ANALYZE smt_numbers, ${staging('rows')} (number, start, direction)`)
+    const { winners, own } = await this.#winners(sql, staging('rows'))
+    const span = `start BETWEEN ${instant(this.#first)} AND ${instant(this.#last)}`
+    const [row] = await sql.rows(metSql(s, { winners, own, span }), [sha256])
+    const { met, inserted, replaced, adopted } = row as Record<string, string>
+    if (met === '0') await sql.run(insertSql(s, winners))
+    else if (Number(inserted) + Number(replaced) + Number(adopted) > 0) {
+      await sql.run(mergeSql(s, winners, span), [row!.lesser])
+    }
+    await analyzeGrown(sql, `${s}.interval_rows`, Number(inserted))
     return storedOf(row)
+  }
+
+  /** The file's rows with their meters' numbers, of several with one key the best; and the query that counts them. */
+  async #winners(sql: Sql, rows: string): Promise<{ readonly winners: string; readonly own: string }> {
+    const all = `SELECT meter, start, direction, reading, estimated, revision, entry_id, line
+      FROM ${rows} JOIN smt_numbers USING (number)`
+    if (!this.#keys.mayRepeat) {
+      const own = `SELECT ${this.#staged} AS winners, 0 AS beaten, 0 AS conflicts`
+      return { winners: `(SELECT a.*, false AS conflict FROM (${all}) a)`, own }
+    }
+    await sql.run(`CREATE TEMP TABLE smt_winners ON COMMIT DROP AS ${bestSql(all)}`)
+    await sql.run('ANALYZE smt_winners')
+    const own = `SELECT count(*) AS winners, coalesce(sum(rivals), 0) AS beaten,
+      count(*) FILTER (WHERE conflict) AS conflicts FROM smt_winners`
+    return { winners: 'smt_winners', own }
   }
 }
 
-/** The file's own winners: of rows with one key the one with the greatest (revision, actual over estimated, place). */
-function winnersSql(staging: MergeContext['staging'], mayRepeat: boolean): string {
-  const rows = `SELECT meter, start, direction, reading, estimated, revision, entry_id, line
-    FROM ${staging('rows')} JOIN ${staging('meters')} USING (number) JOIN smt_meters USING (esiid)`
-  if (!mayRepeat) return `SELECT r.*, 0 AS rivals, false AS conflict FROM (${rows}) r`
+/** What the planner knows of a table is out of date once it has doubled, long before a vacuum comes by. */
+async function analyzeGrown(sql: Sql, table: string, inserted: number): Promise<void> {
+  const [row] = await sql.rows('SELECT reltuples FROM pg_class WHERE oid = $1::regclass', [table])
+  if (inserted > Number(row!.reltuples)) await sql.run(`ANALYZE ${table}`)
+}
+
+/** Of rows with one key the one with the greatest (revision, actual over estimated, place). */
+function bestSql(rows: string): string {
   return `
-    SELECT meter, start, direction, reading, estimated, revision, entry_id, line, rivals, conflict FROM (
+    SELECT ${columns}, rivals, conflict FROM (
       SELECT r.*, count(*) OVER same_key - 1 AS rivals,
         min(reading) OVER same_version <> max(reading) OVER same_version AS conflict,
         row_number() OVER (same_key ORDER BY revision DESC NULLS LAST, estimated, entry_id DESC, line DESC) AS place
       FROM (${rows}) r
-      WINDOW same_key AS (PARTITION BY meter, start, direction),
-        same_version AS (PARTITION BY meter, start, direction, revision, estimated)
+      WINDOW same_key AS (PARTITION BY meter, direction, start),
+        same_version AS (PARTITION BY meter, direction, start, revision, estimated)
     ) ranked WHERE place = 1`
 }
 
-/** The winners whose key the store has already, and what becomes of it: I6, from either side. */
-function metSql(s: string): string {
+/**
+ * What becomes of the winners: I6, from either side, counted for each entry whose rows they meet, since only its payload
+ * decides between equal versions. `adopted` are unchanged ones whose provenance becomes ours, so that any order of
+ * files gives the same store; `lesser` the entries that ours beat.
+ */
+function metSql(s: string, { winners, own, span }: { winners: string; own: string; span: string }): string {
   return `
-    INSERT INTO smt_met
-    SELECT meter, start, direction, wins,
-      CASE WHEN same_version AND same_reading THEN 'unchanged' WHEN wins THEN 'replaced' ELSE 'superseded' END,
-      same_version AND NOT same_reading AND NOT within
-    FROM (
-      SELECT w.meter, w.start, w.direction, w.conflict AS within, r.reading = w.reading AS same_reading,
-        r.revision IS NOT DISTINCT FROM w.revision AND r.estimated = w.estimated AS same_version,
-        row(coalesce(w.revision, '-infinity'), NOT w.estimated, $1::text)
-          > row(coalesce(r.revision, '-infinity'), NOT r.estimated, coalesce(f.payload_sha256, '')) AS wins
-      FROM smt_winners w JOIN ${s}.interval_rows r USING (meter, start, direction)
-        LEFT JOIN ${s}.entries e ON e.entry_id = r.entry_id LEFT JOIN ${s}.files f USING (file_id)
-      WHERE r.start BETWEEN (SELECT min(start) FROM smt_winners) AND (SELECT max(start) FROM smt_winners)
-    ) judged`
+    WITH met AS (
+      SELECT r.entry_id, count(*) AS total,
+        count(*) FILTER (WHERE ${version('w')} > ${version('r')}) AS newer,
+        count(*) FILTER (WHERE ${version('w')} = ${version('r')} AND w.reading = r.reading) AS same,
+        count(*) FILTER (WHERE ${version('w')} = ${version('r')} AND w.reading <> r.reading) AS other,
+        count(*) FILTER (WHERE ${version('w')} = ${version('r')} AND w.reading <> r.reading AND NOT w.conflict)
+          AS conflicts
+      FROM ${winners} w JOIN ${s}.interval_rows r USING (meter, direction, start) WHERE r.${span}
+      GROUP BY r.entry_id
+    ), judged AS (
+      SELECT met.*, $1::text > coalesce(f.payload_sha256, '') AS greater
+      FROM met LEFT JOIN ${s}.entries USING (entry_id) LEFT JOIN ${s}.files f USING (file_id)
+    ), theirs AS (
+      SELECT coalesce(sum(total), 0) AS total, coalesce(sum(same), 0) AS unchanged,
+        coalesce(sum(newer), 0) + coalesce(sum(other) FILTER (WHERE greater), 0) AS replaced,
+        coalesce(sum(same) FILTER (WHERE greater), 0) AS adopted, coalesce(sum(conflicts), 0) AS conflicts,
+        coalesce(array_agg(entry_id) FILTER (WHERE greater), '{}') AS lesser
+      FROM judged
+    ), own AS (${own})
+    SELECT total AS met, winners - total AS inserted, replaced, unchanged, total - replaced - unchanged + beaten AS superseded,
+      own.conflicts + theirs.conflicts AS conflicts, adopted, lesser
+    FROM own, theirs`
 }
 
-/** A winner with the same reading takes over its provenance too: any order of files gives the same store. */
-function replaceSql(s: string): string {
+function mergeSql(s: string, winners: string, span: string): string {
+  const set = ['reading', 'estimated', 'revision', 'entry_id', 'line']
   return `
-    UPDATE ${s}.interval_rows r SET (reading, estimated, revision, entry_id, line)
-      = (w.reading, w.estimated, w.revision, w.entry_id, w.line)
-    FROM smt_met m JOIN smt_winners w USING (meter, start, direction)
-    WHERE m.wins AND (r.meter, r.start, r.direction) = (m.meter, m.start, m.direction)`
+    MERGE INTO ${s}.interval_rows r USING ${winners} w
+    ON (r.meter, r.direction, r.start) = (w.meter, w.direction, w.start) AND r.${span}
+    WHEN MATCHED AND (${version('w')} > ${version('r')}
+        OR ${version('w')} = ${version('r')} AND r.entry_id = ANY ($1::bigint[]))
+      THEN UPDATE SET ${set.map(name => `${name} = w.${name}`).join(', ')}
+    WHEN NOT MATCHED THEN INSERT (${columns}) VALUES (${columns.replaceAll(/\w+/g, 'w.$&')})`
 }
 
-function insertSql(s: string): string {
-  return `
-    INSERT INTO ${s}.interval_rows (meter, start, direction, reading, estimated, revision, entry_id, line)
-    SELECT meter, start, direction, reading, estimated, revision, entry_id, line FROM smt_winners w
-    WHERE NOT EXISTS (SELECT FROM smt_met m WHERE (m.meter, m.start, m.direction) = (w.meter, w.start, w.direction))`
+function insertSql(s: string, winners: string): string {
+  return `INSERT INTO ${s}.interval_rows (${columns}) SELECT ${columns} FROM ${winners} w`
 }
+
+const columns = 'meter, start, direction, reading, estimated, revision, entry_id, line'
+
+/** Of two versions the later revision is greater, then the actual reading. A blank revision is the oldest. */
+const version = (of: string) => `row(coalesce(${of}.revision, '-infinity'), NOT ${of}.estimated)`
+
+const instant = (ms: number) => `to_timestamp(${Number.isFinite(ms) ? ms / 1000 : 0})`

@@ -102,17 +102,19 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
   ],
   rows: s => [
     // No foreign key: its check of every row takes longer than all the rest, and a commit holds the meters it names.
+    // Half of each page is left free: a newer version then stands beside the one it replaces, and no index is touched,
+    // which takes a third of the time. Wide columns stand first, so that none is padded.
     `CREATE TABLE ${s}.interval_rows (
-       meter integer NOT NULL,
        start timestamptz NOT NULL,
-       direction smallint NOT NULL,
-       reading bigint NOT NULL,
-       estimated boolean NOT NULL,
        revision timestamptz,
+       reading bigint NOT NULL,
        entry_id bigint NOT NULL,
        line bigint NOT NULL,
-       PRIMARY KEY (meter, start, direction)
-     ) WITH (fillfactor = 90)`,
+       meter integer NOT NULL,
+       direction smallint NOT NULL,
+       estimated boolean NOT NULL,
+       PRIMARY KEY (meter, direction, start)
+     ) WITH (fillfactor = 50)`,
     `CREATE VIEW ${s}.intervals AS
      SELECT m.esiid, r.start, ${directionSql} AS direction, r.reading * 0.00001 AS kwh, r.estimated, r.revision,
        r.entry_id, r.line
