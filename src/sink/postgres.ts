@@ -6,17 +6,20 @@ import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
 import type { IngestFile } from '../source/source.ts'
 import { OpenedOnce } from './opened-once.ts'
+import type { PostgresPool, Sql } from './postgres/connection.ts'
 import { DayStaging } from './postgres/days.ts'
 import type { LayoutStaging } from './postgres/layout.ts'
 import { findPayloadIn, lockClaim, PostgresLedger, writeReceipt } from './postgres/ledger.ts'
+import { type Projection, projectionSchema } from './postgres/projection.ts'
 import { RowStaging } from './postgres/rows.ts'
 import type { StoreLayout } from './postgres/schema.ts'
-import { type PostgresPool, PostgresStore, type Sql } from './postgres/store.ts'
+import { PostgresStore } from './postgres/store.ts'
 import { type Closing, type Committed, Sink, type SinkTransaction } from './sink.ts'
 import { entryColumns } from './sql-columns.ts'
 
+export type { PostgresClient, PostgresPool } from './postgres/connection.ts'
+export type { ProjectedColumns, ProjectedConstant, Projection } from './postgres/projection.ts'
 export type { StoreLayout } from './postgres/schema.ts'
-export type { PostgresClient, PostgresPool } from './postgres/store.ts'
 
 /** Bytes that wait before they are copied. */
 const COPY_BYTES = 4 * 1024 * 1024
@@ -46,6 +49,11 @@ export interface PostgresSinkOptions {
    * @default 600000
    */
   readonly timeoutMs?: number
+  /**
+   * Copies what a commit changed into a table of yours, in the same transaction. Rows are added and updated there, never
+   * deleted.
+   */
+  readonly project?: Projection
 }
 
 const schema = z
@@ -56,7 +64,8 @@ const schema = z
     connectionString: z.string().min(1).optional(),
     schema: z.string().min(1).max(40).default('smt'),
     layout: z.enum(['days', 'rows']).default('days'),
-    timeoutMs: z.number().int().positive().default(600_000)
+    timeoutMs: z.number().int().positive().default(600_000),
+    project: projectionSchema.optional()
   })
   .refine(({ pool, connectionString }) => pool === undefined || connectionString === undefined, {
     path: ['connectionString'],
@@ -164,7 +173,12 @@ class PostgresTransaction implements SinkTransaction {
     // With PostgreSQL's own 4 MB, joins of a large file's rows with the store's spill to disk.
     await sql.run("SET LOCAL work_mem = '64MB'")
     await writeEntries(sql, s, fileId, account, this.#entryIds)
-    const stored = await this.#staging.merge(sql, { schema: s, staging: suffix => this.#table(suffix), sha256 })
+    const context = { schema: s, staging: (suffix: string) => this.#table(suffix), sha256 }
+    const stored = await this.#staging.merge(sql, context)
+    if (this.#store.project && stored.inserted + stored.replaced > 0) {
+      const entries = [...this.#entryIds.values()]
+      await sql.run(this.#store.project(this.#staging.winnersSql(context)), [entries])
+    }
     await dropStaging(sql, s, this.#prefix)
     await writeReceipt(sql, s, this.#claim.fingerprint, closing.receipt(stored))
     return stored

@@ -75,11 +75,12 @@ test('the queries of docs/sinks/postgres.md answer what they are said to', async
   const answers = []
   for (const text of queries)
     answers.push(await queryPostgres(connectionString, text.replaceAll('smt.', `"${schema}".`)))
-  const [month, byDay, gaps, why] = answers
+  const [month, byDay, gaps, , latest, why] = answers
   expect(month).toHaveLength(97)
   expect(month![0]).toMatchObject({ direction: 'consumption', kwh: '0.25000' })
   expect(byDay!.map(({ kwh }) => Number(kwh))).toEqual([24, 0.25])
   expect(gaps).toMatchObject([{ esiid, missing: 95 }])
+  expect(latest).toEqual([{ esiid, direction: 0, filled: 1 }])
   expect(why).toMatchObject([{ state: 'committed', code: null }])
 })
 

@@ -1,10 +1,11 @@
 import type { IntervalBatch } from '../../batch.ts'
 import type { RowsStored } from '../../ledger/receipt.ts'
 import { storedOf } from '../sql-columns.ts'
+import type { Sql } from './connection.ts'
 import { BinaryCopy } from './copy.ts'
 import { type AssemblyCounts, DayAssembler, type MeterDay } from './day-assembler.ts'
 import { type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
-import type { Sql } from './store.ts'
+import { element } from './schema.ts'
 
 /**
  * Staging of the layout `days`: rows are put together to days before they are copied.
@@ -39,6 +40,14 @@ export class DayStaging implements LayoutStaging {
     const again = this.#counts.reopened ? await joinReopened(sql, days) : 0
     const stored = await mergeDays(sql, schema, days, sha256)
     return { ...stored, superseded: stored.superseded + this.#counts.beaten + again }
+  }
+
+  winnersSql({ schema, staging }: MergeContext): string {
+    return `SELECT esiid, d.start + (q.i - 1) * interval '15 minutes' AS start, direction, q.reading * 0.00001 AS kwh,
+        ${element('d.estimated')} AS estimated, ${element('d.revisions')} AS revision
+      FROM (SELECT DISTINCT esiid, day, direction FROM ${staging('days')}) n JOIN smt_meters USING (esiid)
+        JOIN ${schema}.meter_days d USING (meter, day, direction), unnest(d.readings) WITH ORDINALITY AS q(reading, i)
+      WHERE q.reading IS NOT NULL AND ${element('d.entries')} = ANY ($1::bigint[])`
   }
 
   #stage({ esiid, direction, day, filled, readings, estimated, revisions, entries, lines, conflicts }: MeterDay): void {

@@ -1,7 +1,7 @@
 import type { IntervalBatch } from '../../batch.ts'
 import type { RowsStored } from '../../ledger/receipt.ts'
+import type { Sql } from './connection.ts'
 import type { BinaryCopy } from './copy.ts'
-import type { Sql } from './store.ts'
 
 /** What a merge needs to know, beside what was staged. */
 export interface MergeContext {
@@ -32,6 +32,11 @@ export interface LayoutStaging {
   end(): void
   /** Merges what was copied, inside the caller's transaction. */
   merge(sql: Sql, context: MergeContext): Promise<RowsStored>
+  /**
+   * The query of what the store has of this file after the merge, whose entries are `$1`: esiid, start, direction, kwh,
+   * estimated, revision.
+   */
+  winnersSql(context: MergeContext): string
 }
 
 /**

@@ -12,7 +12,8 @@ import {
 import type { LedgerFile, Receipt } from '../../ledger/receipt.ts'
 import type { PassedOver } from '../../source/source.ts'
 import { fileOf, isClaimedSql, receiptColumns, recordOf } from '../sql-columns.ts'
-import type { PostgresStore, Sql } from './store.ts'
+import type { Sql } from './connection.ts'
+import type { PostgresStore } from './store.ts'
 
 /** The ledger of a {@link PostgresStore}: its table `files`. Any number of workers may share it. */
 export class PostgresLedger implements Ledger {

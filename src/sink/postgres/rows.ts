@@ -2,9 +2,9 @@ import type { IntervalBatch } from '../../batch.ts'
 import type { RowsStored } from '../../ledger/receipt.ts'
 import { AscendingKeys } from '../ascending-keys.ts'
 import { storedOf } from '../sql-columns.ts'
+import type { Sql } from './connection.ts'
 import { BinaryCopy } from './copy.ts'
 import { type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
-import type { Sql } from './store.ts'
 
 /**
  * Staging of the layout `rows`: each interval as it comes, and which meter each batch's number means.
@@ -67,7 +67,7 @@ export class RowStaging implements LayoutStaging {
       SELECT number, meter FROM ${staging('meters')} JOIN smt_meters USING (esiid)`)
     await sql.run(`ANALYZE smt_numbers, ${staging('rows')} (number, start, direction)`)
     const { winners, own } = await this.#winners(sql, staging('rows'))
-    const span = `start BETWEEN ${instant(this.#first)} AND ${instant(this.#last)}`
+    const span = this.#span()
     const [row] = await sql.rows(metSql(s, { winners, own, span }), [sha256])
     const { met, inserted, replaced, adopted } = row as Record<string, string>
     if (met === '0') await sql.run(insertSql(s, winners))
@@ -76,6 +76,17 @@ export class RowStaging implements LayoutStaging {
     }
     await analyzeGrown(sql, `${s}.interval_rows`, Number(inserted))
     return storedOf(row)
+  }
+
+  winnersSql({ schema: s }: MergeContext): string {
+    return `SELECT esiid, start, direction, reading * 0.00001 AS kwh, estimated, revision
+      FROM ${s}.interval_rows r JOIN smt_meters USING (meter) WHERE ${this.#span()} AND entry_id = ANY ($1::bigint[])`
+  }
+
+  /** The part of the store that can have rows of this file. */
+  #span(): string {
+    const [first, last] = this.#staged > 0 ? [this.#first, this.#last] : [0, 0]
+    return `start BETWEEN to_timestamp(${first / 1000}) AND to_timestamp(${last / 1000})`
   }
 
   /** The file's rows with their meters' numbers, of several with one key the best; and the query that counts them. */
@@ -163,5 +174,3 @@ const columns = 'meter, start, direction, reading, estimated, revision, entry_id
 
 /** Of two versions the later revision is greater, then the actual reading. A blank revision is the oldest. */
 const version = (of: string) => `row(coalesce(${of}.revision, '-infinity'), NOT ${of}.estimated)`
-
-const instant = (ms: number) => `to_timestamp(${Number.isFinite(ms) ? ms / 1000 : 0})`

@@ -70,8 +70,8 @@ export const SCHEMA_VERSION = migrations.length
 /** The words for the two directions, as the view has them. */
 const directionSql = `CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END`
 
-/** An array of one element holds for all quarter hours of its day. */
-const element = (array: string) => `CASE cardinality(${array}) WHEN 1 THEN ${array}[1] ELSE ${array}[q.i] END`
+/** An array's element for the quarter hour `q.i`. One element holds for all of its day. */
+export const element = (array: string) => `CASE cardinality(${array}) WHEN 1 THEN ${array}[1] ELSE ${array}[q.i] END`
 
 /** The tables of each layout, and the view `intervals` that is the same in both. */
 export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly string[]>> = {

@@ -1,25 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { ConfigError, IngestError, SinkError } from '../../errors.ts'
+import type * as z from 'zod'
+import { IngestError, SinkError } from '../../errors.ts'
+import { inTransaction, isUnreachable, loadPeer, type PostgresPool, quoteName, Sql } from './connection.ts'
+import { type projectionSchema, projectionSql } from './projection.ts'
 import { layoutSql, migrations, SCHEMA_VERSION, type StoreLayout } from './schema.ts'
-
-/** The part of a pool of `pg` that is used. */
-export interface PostgresPool {
-  connect(): Promise<PostgresClient>
-  end(): Promise<void>
-}
-
-/** The part of a client of `pg` that is used. */
-export interface PostgresClient {
-  query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[]; rowCount: number | null }>
-  query<T extends { submit(connection: unknown): void }>(query: T): T
-  on(event: 'error' | 'end', listener: (error?: Error) => void): unknown
-  off(event: 'error' | 'end', listener: (error?: Error) => void): unknown
-  release(destroy?: boolean): void
-}
 
 /** How often a transaction is begun again that lost against another one. */
 const MOST_ATTEMPTS = 6
 const FIRST_PAUSE_MS = 20
+
+/** The first that knows MERGE. */
+const OLDEST_MAJOR = 15
 
 /** What PostgreSQL says when two transactions cannot both go on: one of them may try again. */
 const lost = new Set(['40001', '40P01', '23505'])
@@ -31,6 +22,7 @@ export interface PostgresStoreOptions {
   readonly schema: string
   readonly layout: StoreLayout
   readonly timeoutMs: number
+  readonly project?: z.output<typeof projectionSchema> | undefined
 }
 
 /** One schema of a PostgreSQL database, reached through a pool. */
@@ -38,6 +30,8 @@ export class PostgresStore {
   /** The schema's name, quoted, to stand before a table's. */
   readonly schema: string
   readonly layout: StoreLayout
+  /** The statement that copies winners, which a query gives, into the user's own table. */
+  project: ((winners: string) => string) | undefined
   readonly #pool: PostgresPool
   readonly #isOurs: boolean
   readonly #timeoutMs: number
@@ -55,12 +49,16 @@ export class PostgresStore {
     const pool = options.pool ?? (await openPool(options))
     const store = new PostgresStore(pool, options.pool === undefined, options)
     try {
-      await store.transaction(sql => store.#migrate(sql))
+      await refusing('the store’s tables are not ours', () => store.transaction(sql => store.#migrate(sql)))
+      const { project } = options
+      if (project) {
+        const what = `\`project\` does not fit the table ${project.table}`
+        store.project = await refusing(what, () => store.transaction(sql => projectionSql(sql, project)))
+      }
       return store
     } catch (error) {
       await store.close()
-      if (!(error instanceof SinkError) || error.code !== 'STORE_WRITE') throw error
-      throw new SinkError('STORE_OPEN', 'the store’s tables are not ours', { cause: error.cause })
+      throw error
     }
   }
 
@@ -97,6 +95,11 @@ export class PostgresStore {
 
   async #migrate(sql: Sql): Promise<void> {
     const s = this.schema
+    const [server] = await sql.rows(`SELECT current_setting('server_version_num')::int AS number`)
+    const major = Math.floor((server!.number as number) / 10_000)
+    if (major < OLDEST_MAJOR) {
+      throw new SinkError('STORE_OPEN', `PostgreSQL ${major} is too old, ${OLDEST_MAJOR} is needed`)
+    }
     await sql.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`smt-ingest ${s}`])
     await sql.run(`CREATE SCHEMA IF NOT EXISTS ${s}`)
     await sql.run(`CREATE TABLE IF NOT EXISTS ${s}.store (version integer NOT NULL, layout text NOT NULL)`)
@@ -127,99 +130,14 @@ export class PostgresStore {
   }
 }
 
-/** SQL on one connection. Each statement ends by result, error or deadline. */
-export class Sql {
-  readonly #client: PostgresClient
-  readonly #timeoutMs: number
-  readonly #gone: Promise<never>
-  #reject!: (error: Error) => void
-  readonly #onEnd = (error?: Error) => this.#break(error ?? new Error('the connection ended'))
-  /** The connection must not be used again. */
-  isBroken = false
-
-  constructor(client: PostgresClient, timeoutMs: number) {
-    this.#client = client
-    this.#timeoutMs = timeoutMs
-    this.#gone = new Promise((_, reject) => {
-      this.#reject = reject
-    })
-    this.#gone.catch(() => {})
-    client.on('error', this.#onEnd)
-    client.on('end', this.#onEnd)
-  }
-
-  /** Runs a statement; gives how many rows it touched. */
-  async run(text: string, values?: unknown[]): Promise<number> {
-    return (await this.#settle(() => this.#client.query(text, values))).rowCount ?? 0
-  }
-
-  /** Runs a query; gives its rows. */
-  async rows(text: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
-    return (await this.#settle(() => this.#client.query(text, values))).rows
-  }
-
-  /** Copies bytes in that are in PostgreSQL's binary format. */
-  async copy(text: string, bytes: Buffer): Promise<void> {
-    const { from } = await loadPeer('pg-copy-streams', () => import('pg-copy-streams'))
-    await this.#settle(
-      () =>
-        new Promise<void>((resolve, reject) => {
-          const stream = this.#client.query(from(text))
-          stream.once('error', reject).once('finish', resolve)
-          stream.end(bytes)
-        })
-    )
-  }
-
-  release(): void {
-    this.#client.off('error', this.#onEnd)
-    this.#client.off('end', this.#onEnd)
-    if (this.isBroken) this.#client.on('error', () => {})
-    this.#client.release(this.isBroken)
-  }
-
-  /** Neither driver says a word when the server is gone without one, so the deadline is ours. */
-  async #settle<T>(work: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.isBroken = true
-        reject(Object.assign(new Error(`no answer within ${this.#timeoutMs} ms`), { code: 'ETIMEDOUT' }))
-      }, this.#timeoutMs)
-    })
-    try {
-      return await Promise.race([work(), this.#gone, late])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  #break(error: Error): void {
-    this.isBroken = true
-    this.#reject(Object.assign(error, { code: (error as { code?: string }).code ?? 'ECONNRESET' }))
-  }
-}
-
-async function inTransaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
-  await sql.run('BEGIN')
+/** What the database refuses while a store is opened is the store's fault, or its settings'. */
+async function refusing<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
-    const result = await work(sql)
-    await sql.run('COMMIT')
-    return result
+    return await work()
   } catch (error) {
-    // A connection in the middle of a transaction must not go back to the pool.
-    if (!sql.isBroken) await sql.run('ROLLBACK').catch(() => (sql.isBroken = true))
-    throw error
+    if (!(error instanceof SinkError) || error.code !== 'STORE_WRITE') throw error
+    throw new SinkError('STORE_OPEN', what, { cause: error.cause })
   }
-}
-
-/** Whether the database itself is away: gone, going, not up yet, or not to be connected to. */
-function isUnreachable(error: unknown): boolean {
-  const { code = '' } = error as { code?: string }
-  if (/^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code)) return true
-  return (
-    /^(08|57P|53300)/.test(code) || /Connection terminated|timeout exceeded when trying to connect/.test(String(error))
-  )
 }
 
 async function openPool({ connectionString, timeoutMs }: PostgresStoreOptions): Promise<PostgresPool> {
@@ -234,16 +152,4 @@ async function openPool({ connectionString, timeoutMs }: PostgresStoreOptions): 
   // An idle connection that breaks is no error of anybody's: the next one is made.
   pool.on('error', () => {})
   return pool as unknown as PostgresPool
-}
-
-async function loadPeer<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load()
-  } catch (cause) {
-    throw new ConfigError('CONFIG_MISSING_PEER', `PostgresSink needs the package ${name}`, { cause })
-  }
-}
-
-function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

@@ -1,0 +1,126 @@
+import { ConfigError } from '../../errors.ts'
+
+/** The part of a pool of `pg` that is used. */
+export interface PostgresPool {
+  connect(): Promise<PostgresClient>
+  end(): Promise<void>
+}
+
+/** The part of a client of `pg` that is used. */
+export interface PostgresClient {
+  query(text: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[]; rowCount: number | null }>
+  query<T extends { submit(connection: unknown): void }>(query: T): T
+  on(event: 'error' | 'end', listener: (error?: Error) => void): unknown
+  off(event: 'error' | 'end', listener: (error?: Error) => void): unknown
+  release(destroy?: boolean): void
+}
+
+/** SQL on one connection. Each statement ends by result, error or deadline. */
+export class Sql {
+  readonly #client: PostgresClient
+  readonly #timeoutMs: number
+  readonly #gone: Promise<never>
+  #reject!: (error: Error) => void
+  readonly #onEnd = (error?: Error) => this.#break(error ?? new Error('the connection ended'))
+  /** The connection must not be used again. */
+  isBroken = false
+
+  constructor(client: PostgresClient, timeoutMs: number) {
+    this.#client = client
+    this.#timeoutMs = timeoutMs
+    this.#gone = new Promise((_, reject) => {
+      this.#reject = reject
+    })
+    this.#gone.catch(() => {})
+    client.on('error', this.#onEnd)
+    client.on('end', this.#onEnd)
+  }
+
+  /** Runs a statement; gives how many rows it touched. */
+  async run(text: string, values?: unknown[]): Promise<number> {
+    return (await this.#settle(() => this.#client.query(text, values))).rowCount ?? 0
+  }
+
+  /** Runs a query; gives its rows. */
+  async rows(text: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+    return (await this.#settle(() => this.#client.query(text, values))).rows
+  }
+
+  /** Copies bytes in that are in PostgreSQL's binary format. */
+  async copy(text: string, bytes: Buffer): Promise<void> {
+    const { from } = await loadPeer('pg-copy-streams', () => import('pg-copy-streams'))
+    await this.#settle(
+      () =>
+        new Promise<void>((resolve, reject) => {
+          const stream = this.#client.query(from(text))
+          stream.once('error', reject).once('finish', resolve)
+          stream.end(bytes)
+        })
+    )
+  }
+
+  release(): void {
+    this.#client.off('error', this.#onEnd)
+    this.#client.off('end', this.#onEnd)
+    if (this.isBroken) this.#client.on('error', () => {})
+    this.#client.release(this.isBroken)
+  }
+
+  /** Neither driver says a word when the server is gone without one, so the deadline is ours. */
+  async #settle<T>(work: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        this.isBroken = true
+        reject(Object.assign(new Error(`no answer within ${this.#timeoutMs} ms`), { code: 'ETIMEDOUT' }))
+      }, this.#timeoutMs)
+    })
+    try {
+      return await Promise.race([work(), this.#gone, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #break(error: Error): void {
+    this.isBroken = true
+    this.#reject(Object.assign(error, { code: (error as { code?: string }).code ?? 'ECONNRESET' }))
+  }
+}
+
+/** All of the work, or nothing of it. */
+export async function inTransaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
+  await sql.run('BEGIN')
+  try {
+    const result = await work(sql)
+    await sql.run('COMMIT')
+    return result
+  } catch (error) {
+    // A connection in the middle of a transaction must not go back to the pool.
+    if (!sql.isBroken) await sql.run('ROLLBACK').catch(() => (sql.isBroken = true))
+    throw error
+  }
+}
+
+/** Whether the database itself is away: gone, going, not up yet, or not to be connected to. */
+export function isUnreachable(error: unknown): boolean {
+  const { code = '' } = error as { code?: string }
+  if (/^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code)) return true
+  return (
+    /^(08|57P|53300)/.test(code) || /Connection terminated|timeout exceeded when trying to connect/.test(String(error))
+  )
+}
+
+/** An optional peer, loaded at first use. */
+export async function loadPeer<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (cause) {
+    throw new ConfigError('CONFIG_MISSING_PEER', `PostgresSink needs the package ${name}`, { cause })
+  }
+}
+
+/** A name as it stands in a statement, capitals and all. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
