@@ -44,6 +44,7 @@ const catalogue = {
     'Ask the server’s owner for read permission, then run again with the quarantined files retried.'
   ),
   SFTP_READ: file(true, 'The server failed to read this file; run again.'),
+  SFTP_DISPOSE: file(true, 'The store has the file; the server did not let it be deleted or moved. Ask its owner.'),
 
   DIRECTORY_NOT_FOUND: run(false, 'Correct the directory; the other directories were read.'),
   DIRECTORY_LIST: run(true, 'The directory could not be listed; a failed listing never counts as empty.'),
@@ -53,6 +54,10 @@ const catalogue = {
     'Give this user read permission on the file, then run again with the quarantined files retried.'
   ),
   FILE_READ: file(true, 'The file could not be read; run again.'),
+  FILE_DISPOSE: file(
+    true,
+    'The store has the file; it could not be deleted or moved. Check permissions and disk space.'
+  ),
 
   TRANSFER_INCOMPLETE: file(
     true,

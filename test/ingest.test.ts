@@ -1,10 +1,12 @@
-import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
   AscDecryptor,
+  type Claim,
   DirectorySource,
   type ErrorCode,
   type FilesOptions,
@@ -13,7 +15,9 @@ import {
   IntervalParser,
   ingest,
   type Receipt,
+  SftpSource,
   type Sink,
+  SinkError,
   type Source,
   SourceError
 } from '../src/index.ts'
@@ -21,6 +25,7 @@ import { DuckDbSink } from '../src/sink/duckdb.ts'
 import { NdjsonSink } from '../src/sink/ndjson.ts'
 import {
   encryptMessage,
+  FakeSftpServer,
   intervalHeader,
   makeDelivery,
   makeEsiid,
@@ -439,6 +444,168 @@ describe('what ends a run:', () => {
       { name: 'b.csv', state: 'committed' }
     ])
     await options.sink.close()
+  })
+})
+
+describe('several files at a time', () => {
+  test('as many as asked for, begun oldest first, receipted as they finish', async () => {
+    const names = [...'abcdefg'].map(letter => `${letter}.csv`)
+    const options = stand(Object.fromEntries(names.map((name, i) => [name, csv([{ quarter: i }])])))
+    const begun: string[] = []
+    let [open, most] = [0, 0]
+    const source = new WatchedSource(options.source, file => ({
+      ...pick(file),
+      stream: () => {
+        begun.push(file.name)
+        most = Math.max(most, ++open)
+        return Readable.from(
+          (async function* () {
+            // None ends before three are open, or the last is.
+            while (begun.length < 3) await pause(1)
+            yield* file.stream()
+            open--
+          })()
+        )
+      },
+      verify: () => file.verify()
+    }))
+    const { receipts, error } = await run({ ...options, source, concurrency: 3 })
+    expect(error).toBeUndefined()
+    expect(begun).toEqual(names)
+    expect(most).toBe(3)
+    expect(fates(receipts).sort()).toEqual(names.map(name => `${name} committed`))
+    expect(await countRows(options)).toBe(7)
+  })
+
+  test('I9: over one SFTP session, which is kept until the last one is done', async () => {
+    const files = Object.entries({ 'a.csv': 0, 'b.csv': 1, 'c.csv': 2 }).map(
+      ([name, quarter]) => [`/in/${name}`, { content: Buffer.from(csv([{ quarter }])), modifiedAt: 1_000 }] as const
+    )
+    await using server = await FakeSftpServer.start({ files })
+    const { host, port, login, fingerprint } = server
+    const source = new SftpSource({ host, port, ...login, hostKey: fingerprint, directories: ['/in'], settleMs: 1 })
+    const options = stand({})
+    const { receipts, error } = await run({ ...options, source, concurrency: 8 })
+    expect(error).toBeUndefined()
+    expect(fates(receipts).sort()).toEqual(['a.csv committed', 'b.csv committed', 'c.csv committed'])
+    expect(server.connections).toBe(1)
+    await expect.poll(() => server.open).toBe(0)
+    expect(await countRows(options)).toBe(3)
+  })
+
+  test('a store that dies takes all of them along, and every claim is given back', async () => {
+    const options = three()
+    const dying = new SinkError('STORE_WRITE', 'the disk is full')
+    class DyingSink extends DuckDbSink {
+      protected override async begin(file: IngestFile, claim: Claim) {
+        const transaction = await super.begin(file, claim)
+        return Object.assign(transaction, {
+          commit: () => Promise.reject(dying)
+        })
+      }
+    }
+    const { receipts, error } = await run({ ...options, sink: new DyingSink({ path: options.store }), concurrency: 3 })
+    expect(error).toBe(dying)
+    expect(receipts.filter(({ state }) => state === 'seen').length).toBeGreaterThan(0)
+    expect(receipts.some(({ state }) => state === 'committed')).toBe(false)
+  })
+})
+
+describe('a run that is asked to stop', () => {
+  /** Gives the signal while `b.csv` is read; that file then waits for `release`. */
+  const stopping = (options: Stand, stop: AbortController, release: Promise<void>) =>
+    new WatchedSource(options.source, file => ({
+      ...pick(file),
+      stream: given =>
+        Readable.from(
+          (async function* () {
+            if (file.name === 'b.csv') {
+              stop.abort()
+              await Promise.race([release, new Promise(resolve => given?.signal?.addEventListener('abort', resolve))])
+            }
+            yield* file.stream(given)
+          })()
+        ),
+      verify: () => file.verify()
+    }))
+
+  test.each([1, 2])('I9: finishes what is under way, %i at a time, begins nothing else and throws nothing', async n => {
+    const options = three()
+    const stop = new AbortController()
+    const source = stopping(options, stop, Promise.resolve())
+    const { receipts, error } = await run({ ...options, source, stopSignal: stop.signal, concurrency: n })
+    expect(error).toBeUndefined()
+    expect(fates(receipts).sort()).toEqual(['a.csv committed', 'b.csv committed', 'x.tmp ignored'])
+    expect(await countRows(options)).toBe(2)
+  })
+
+  test('I9: gives back what is not done in time', async () => {
+    const options = three()
+    const stop = new AbortController()
+    const source = stopping(options, stop, new Promise(() => {}))
+    const { receipts, error } = await run({ ...options, source, stopSignal: stop.signal, graceMs: 50 })
+    expect(error).toBeUndefined()
+    expect(fates(receipts)).toEqual(['x.tmp ignored', 'a.csv committed', 'b.csv seen'])
+    expect(receipts.at(-1)!.reason?.code).toBe('ABORTED')
+    const next = await run(options)
+    expect(fates(next.receipts)).toEqual(['x.tmp ignored', 'a.csv duplicate', 'b.csv committed', 'c.csv committed'])
+    await options.sink.close()
+  })
+
+  test('before it begins: takes nothing', async () => {
+    const options = three()
+    const { receipts, error } = await run({ ...options, stopSignal: AbortSignal.abort() })
+    expect([receipts, error]).toEqual([[], undefined])
+  })
+})
+
+describe('a source that is to delete what the store has', () => {
+  const deleting = (options: Stand) =>
+    new DirectorySource({ directories: [options.inbox], settleMs: 1, dispose: 'delete' })
+
+  test('I3: deletes what was committed and its copies, and nothing else', async () => {
+    const options = stand({
+      'a.csv': csv([{}]),
+      'a-copy.csv': csv([{}]),
+      'bad.csv': '',
+      'billing.csv': 'a report of another kind\n',
+      'rejects.csv': csv([{ quarter: 1 }, { quarter: 2, kwh: 'n/a' }]),
+      'x.tmp': 'x'
+    })
+    const { receipts } = await run({ ...options, source: deleting(options) })
+    expect(receipts.map(({ name, state, disposal }) => [name, state, disposal?.action]).sort()).toEqual([
+      ['a-copy.csv', 'duplicate', 'deleted'],
+      ['a.csv', 'committed', 'deleted'],
+      ['bad.csv', 'quarantined', undefined],
+      ['billing.csv', 'committed', 'kept'],
+      ['rejects.csv', 'committed', 'kept'],
+      ['x.tmp', 'ignored', undefined]
+    ])
+    expect(receipts.find(({ name }) => name === 'rejects.csv')!.disposal!.reason!.code).toBe('PARTLY')
+    expect(readdirSync(options.inbox).sort()).toEqual(['bad.csv', 'billing.csv', 'rejects.csv', 'x.tmp'])
+    await options.sink.close()
+  })
+
+  test('does so in a later run when it was killed, or refused, in between', async () => {
+    const options = stand({ 'a.csv': csv([{}]) })
+    await run(options)
+    const file = join(options.inbox, 'a.csv')
+    const refusing = new WatchedSource(deleting(options), file => ({
+      ...pick(file),
+      stream: given => file.stream(given),
+      verify: () => file.verify(),
+      dispose: () => Promise.reject(new SourceError('FILE_DISPOSE', 'no permission', { file: file.path }))
+    }))
+    const refused = await run({ ...options, source: refusing })
+    expect(refused.error).toBeUndefined()
+    expect(refused.receipts).toMatchObject([
+      { state: 'duplicate', known: true, disposal: { action: 'kept', reason: { code: 'FILE_DISPOSE' } } }
+    ])
+    expect(existsSync(file)).toBe(true)
+    const { receipts } = await run({ ...options, source: deleting(options) })
+    expect(receipts).toMatchObject([{ state: 'duplicate', known: true, disposal: { action: 'deleted' } }])
+    expect(existsSync(file)).toBe(false)
+    expect(await countRows(options)).toBe(1)
   })
 })
 

@@ -107,8 +107,8 @@ export function stateAfter(error: IngestError | undefined): 'quarantined' | 'see
  * Milliseconds from a failed attempt to the next one: twice as long each time, up to an hour. Half of it is left to
  * chance, so that files which failed together do not come back together.
  */
-export function pauseAfter(attempts: number, random: () => number = Math.random): number {
-  const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1))
+export function pauseAfter(attempts: number, { firstMs = FIRST_PAUSE_MS, random = Math.random } = {}): number {
+  const longest = Math.min(LONGEST_PAUSE_MS, firstMs * 2 ** (attempts - 1))
   return Math.round(longest * (0.5 + random() / 2))
 }
 

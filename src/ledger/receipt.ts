@@ -1,7 +1,7 @@
 import type { Opened } from '../decrypt/opened.ts'
 import { adviceFor, type ErrorCode, IngestError, maskEsiids } from '../errors.ts'
 import type { EntryAccount, FileAccount, Quality, RowCounts } from '../parse/file-account.ts'
-import type { PassedOver, Transfer } from '../source/source.ts'
+import type { Disposal, PassedOver, Transfer } from '../source/source.ts'
 
 /** A file as the ledger knows it: the same path with another size or time is another file. */
 export interface LedgerFile {
@@ -28,7 +28,7 @@ export interface RowsStored {
 
 /** Why a file is not in. */
 export interface Reason {
-  readonly code: ErrorCode | 'FILTERED' | 'CHANGING' | 'HELD' | 'WAITING'
+  readonly code: ErrorCode | 'FILTERED' | 'CHANGING' | 'HELD' | 'WAITING' | 'PARTLY'
   readonly message: string
   /** What to do, in one sentence. */
   readonly advice: string
@@ -53,6 +53,8 @@ export interface Receipt extends LedgerFile {
   readonly entries: readonly EntryAccount[]
   readonly rows: (RowCounts & RowsStored) | null
   readonly quality: Quality | null
+  /** What became of the file at its source, where that was to be touched. The ledger does not keep it. */
+  readonly disposal?: Disposal
   /** UTC epoch milliseconds. */
   readonly startedAt: number
   readonly elapsedMs: number
@@ -175,7 +177,20 @@ export function known(receipt: Receipt): Receipt {
   }
 }
 
-function reasonOf(error: unknown): Reason | null {
+/** Whether everything that stands in the file is in the store. */
+export function isWhole({ entries }: Receipt): boolean {
+  return entries.length > 0 && entries.every(({ outcome, rows }) => outcome === 'used' && rows.rejected === 0)
+}
+
+/** Why a file stays at its source although the store has what was read of it. */
+export const partly: Reason = {
+  code: 'PARTLY',
+  message: 'something in the file was not taken',
+  advice: 'Look at its entries and rejects; delete or move the file by hand when nothing of it is wanted.'
+}
+
+/** An error as the ledger keeps it. */
+export function reasonOf(error: unknown): Reason | null {
   if (error instanceof IngestError) return { code: error.code, message: error.message, advice: error.advice }
   if (error === undefined || error === null) return null
   const message = maskEsiids(error instanceof Error ? error.message : String(error))

@@ -1,13 +1,14 @@
-import type { Stats } from 'node:fs'
-import { lstat, open, readdir } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { copyFile, link, lstat, mkdir, open, readdir, unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import * as z from 'zod'
 import { AbortError, type ErrorCode, SourceError } from '../errors.ts'
 import { settle } from '../options.ts'
+import { type DisposeOption, type Disposer, dispose, disposeOption, elsewhere, movedTo } from './disposal.ts'
 import { ListedFile, type Sight } from './listed-file.ts'
-import { type Listed, type Lister, standingFiles } from './listing.ts'
-import { defaultIgnore, type NameFilter, type NamePattern, nameFilter, namePatterns } from './name-filter.ts'
+import { type Listed, type Lister, type ListingRules, standingFiles } from './listing.ts'
+import { defaultIgnore, type NamePattern, nameFilter, namePatterns } from './name-filter.ts'
 import type { FilesOptions, IngestFile, Source } from './source.ts'
 
 export interface DirectorySourceOptions {
@@ -25,14 +26,31 @@ export interface DirectorySourceOptions {
   readonly ignore?: readonly NamePattern[] | undefined
   /** Names of files to take; without it all that are not ignored. */
   readonly include?: readonly NamePattern[] | undefined
+  /**
+   * What becomes of a file once the store has it. A directory that files are moved to is made when missing.
+   * @default 'keep'
+   */
+  readonly dispose?: DisposeOption | undefined
 }
 
-const schema = z.strictObject({
-  directories: z.array(z.string().min(1)).min(1),
-  settleMs: z.number().int().nonnegative().default(2_000),
-  ignore: namePatterns.default([...defaultIgnore]),
-  include: namePatterns.optional()
-})
+const schema = z
+  .strictObject({
+    directories: z
+      .array(
+        z
+          .string()
+          .min(1)
+          .transform(path => resolve(path))
+      )
+      .min(1),
+    settleMs: z.number().int().nonnegative().default(2_000),
+    ignore: namePatterns.default([...defaultIgnore]),
+    include: namePatterns.optional(),
+    dispose: disposeOption
+      .transform(how => (typeof how === 'string' ? how : { moveTo: resolve(how.moveTo) }))
+      .default('keep')
+  })
+  .refine(...elsewhere)
 
 /** Large enough that system calls do not count. */
 const readBytes = 256 * 1024
@@ -45,18 +63,21 @@ const readBytes = 256 * 1024
  */
 export class DirectorySource implements Source {
   readonly #lister: Lister
-  readonly #settleMs: number
-  readonly #filter: NameFilter
+  readonly #rules: ListingRules
 
   constructor(options: DirectorySourceOptions) {
-    const { directories, settleMs, ignore, include } = settle('DirectorySource', schema, options)
-    this.#lister = { directories: directories.map(directory => resolve(directory)), list, offer }
-    this.#settleMs = settleMs
-    this.#filter = nameFilter(ignore, include)
+    const { directories, settleMs, ignore, include, dispose: how } = settle('DirectorySource', schema, options)
+    const origin = {
+      read,
+      look,
+      dispose: how === 'keep' ? undefined : (entry: Listed) => dispose(entry, how, disposer)
+    }
+    this.#lister = { directories, list, offer: entry => new ListedFile(entry, origin) }
+    this.#rules = { filter: nameFilter(ignore, include), settleMs, movedTo: movedTo(how) }
   }
 
   async *files(options: FilesOptions = {}): AsyncGenerator<IngestFile, void> {
-    yield* standingFiles(this.#lister, { filter: this.#filter, settleMs: this.#settleMs }, options)
+    yield* standingFiles(this.#lister, this.#rules, options)
   }
 
   /** Nothing is held between loops. */
@@ -78,10 +99,6 @@ async function list(directory: string, root: string): Promise<Listed[]> {
     if (stats !== undefined) listed.push({ source, path, name, ...sightOf(stats), kind: kindOf(stats) })
   }
   return listed
-}
-
-function offer(entry: Listed): IngestFile {
-  return new ListedFile(entry, { read, look })
 }
 
 async function* read(
@@ -111,6 +128,25 @@ async function look({ path }: Listed): Promise<Sight | undefined> {
   return stats && sightOf(stats)
 }
 
+const disposer: Disposer = {
+  join,
+  async makeDirectory(path) {
+    await mkdir(path, { recursive: true }).catch(named(path, 'the directory cannot be made', disposing))
+  },
+  async move(from, to) {
+    // Renaming would write over what stands there; linking and copying refuse to.
+    await link(from, to)
+      .catch(error =>
+        errnoOf(error) === 'EEXIST' ? Promise.reject(error) : copyFile(from, to, constants.COPYFILE_EXCL)
+      )
+      .catch(named(from, `the file cannot be moved to ${to}`, disposing))
+    await this.remove(from)
+  },
+  async remove(path) {
+    await unlink(path).catch(named(path, 'the file cannot be deleted', disposing))
+  }
+}
+
 async function lstatIfThere(path: string): Promise<Stats | undefined> {
   try {
     return await lstat(path)
@@ -129,6 +165,8 @@ function kindOf(stats: Stats): Listed['kind'] {
   if (stats.isDirectory()) return 'directory'
   return stats.isSymbolicLink() ? 'link' : 'other'
 }
+
+const disposing = ['FILE_DISPOSE', 'FILE_DISPOSE', 'FILE_DISPOSE'] as const
 
 type Codes = readonly [missing: ErrorCode, denied: ErrorCode, failed: ErrorCode]
 

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { SourceError } from '../errors.ts'
 import { FileStream } from './file-stream.ts'
 import type { Listed } from './listing.ts'
-import type { IngestFile, Transfer } from './source.ts'
+import type { Disposal, IngestFile, Transfer } from './source.ts'
 
 /** What a handle or a path shows of a file. */
 export interface Sight {
@@ -17,6 +17,8 @@ export interface Origin {
   read(entry: Listed, saw: (sight: Sight) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void>
   /** What stands at the path now; undefined when nothing does. */
   look(entry: Listed): Promise<Sight | undefined>
+  /** Deletes or moves the file; not there where files are kept. */
+  readonly dispose?: ((entry: Listed) => Promise<Disposal>) | undefined
 }
 
 /**
@@ -31,6 +33,8 @@ export class ListedFile implements IngestFile {
   readonly name: string
   readonly size: number
   readonly modifiedAt: number
+  /** Not there where files are kept. */
+  readonly dispose?: () => Promise<Disposal | undefined>
   readonly #listed: Listed
   readonly #origin: Origin
   #reading: Reading | undefined
@@ -43,6 +47,7 @@ export class ListedFile implements IngestFile {
     this.modifiedAt = listed.modifiedAt
     this.#listed = listed
     this.#origin = origin
+    if (origin.dispose) this.dispose = () => this.#dispose(origin.dispose!)
   }
 
   stream({ signal }: { readonly signal?: AbortSignal | undefined } = {}): Readable {
@@ -60,6 +65,14 @@ export class ListedFile implements IngestFile {
     const now = await this.#origin.look(this.#listed)
     if (now !== undefined) throwIfChanged(this.#listed, now)
     return { bytes: reading.bytes, sha256: reading.sha256, vanished: now === undefined }
+  }
+
+  async #dispose(dispose: NonNullable<Origin['dispose']>): Promise<Disposal | undefined> {
+    const now = await this.#origin.look(this.#listed)
+    if (now === undefined) return undefined
+    // What was written there since is not in the store.
+    throwIfChanged(this.#listed, now)
+    return dispose(this.#listed)
   }
 
   async *#read(reading: Reading, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {

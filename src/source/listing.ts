@@ -25,6 +25,8 @@ export interface Lister {
 export interface ListingRules {
   readonly filter: NameFilter
   readonly settleMs: number
+  /** Where files are moved to once they are in the store: not a place to look. */
+  readonly movedTo?: string | undefined
 }
 
 /** One look at every directory. */
@@ -43,18 +45,19 @@ export interface Look {
  */
 export async function* standingFiles(
   lister: Lister,
-  { filter, settleMs }: ListingRules,
-  { signal, onPassedOver }: FilesOptions
+  { settleMs, ...rules }: ListingRules,
+  { signal, onPassedOver, untilDone }: FilesOptions
 ): AsyncGenerator<IngestFile, void> {
-  const first = await lookAround(lister, filter, signal)
+  const first = await lookAround(lister, rules, signal)
   if (first.files.size > 0) await settle(settleMs, signal)
-  const second = await lookAround(lister, filter, signal)
+  const second = await lookAround(lister, rules, signal)
   const { standing, passedOver } = compareLooks(first, second)
   for (const entry of passedOver) onPassedOver?.(entry)
   for (const entry of standing) {
     throwIfAborted(signal)
     yield lister.offer(entry)
   }
+  await untilDone?.()
   throwFailures([...new Map([...first.failures, ...second.failures]).values()])
 }
 
@@ -82,7 +85,11 @@ function whatChanged(before: Listed | undefined, now: Listed | undefined): strin
 }
 
 /** Walks every directory, deep; a directory that fails is remembered and the others are still walked. */
-async function lookAround(lister: Lister, filter: NameFilter, signal?: AbortSignal): Promise<Look> {
+async function lookAround(
+  lister: Lister,
+  { filter, movedTo }: Omit<ListingRules, 'settleMs'>,
+  signal?: AbortSignal
+): Promise<Look> {
   const files = new Map<string, Listed>()
   const ignored = new Map<string, PassedOver>()
   const failures = new Map<string, IngestError>()
@@ -101,7 +108,7 @@ async function lookAround(lister: Lister, filter: NameFilter, signal?: AbortSign
         failures.set(directory, error)
       }
       for (const entry of entries) {
-        const reason = filter(entry)
+        const reason = entry.path === movedTo ? 'taken files are moved there' : filter(entry)
         if (reason !== undefined) ignored.set(entry.path, passOver(entry, 'ignored', reason))
         else if (entry.kind === 'directory') todo.push(entry.path)
         else files.set(entry.path, entry)

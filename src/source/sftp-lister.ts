@@ -1,24 +1,39 @@
 import { posix } from 'node:path'
 import type { Attributes, FileEntry } from 'ssh2'
 import type { ErrorCode } from '../errors.ts'
+import { type DisposeOption, type Disposer, dispose } from './disposal.ts'
 import { ListedFile, type Origin, type Sight } from './listed-file.ts'
 import type { Listed, Lister } from './listing.ts'
 import { type ReadAhead, readRemoteFile, sightOf } from './sftp-reader.ts'
 import type { SftpSession } from './sftp-session.ts'
 import type { IngestFile } from './source.ts'
 
-/** One session's directories and files, in the words of {@link Lister} and {@link Origin}. */
-export class SftpLister implements Lister, Origin {
+interface ListerSettings extends ReadAhead {
+  /** As {@link plainPath} gives them. */
   readonly directories: readonly string[]
+  readonly dispose: DisposeOption
+}
+
+/** A remote path without what changes nothing. */
+export function plainPath(path: string): string {
+  return posix.normalize(path).replace(/(?<=.)\/$/, '')
+}
+
+/** One session's directories and files, in the words of {@link Lister} and {@link Origin}. */
+export class SftpLister implements Lister, Origin, Disposer {
+  readonly directories: readonly string[]
+  readonly dispose: Origin['dispose']
   readonly #session: SftpSession
   readonly #address: string
-  readonly #ahead: ReadAhead
+  readonly #settings: ListerSettings
 
-  constructor(session: SftpSession, directories: readonly string[], address: string, ahead: ReadAhead) {
-    this.directories = directories.map(directory => posix.normalize(directory).replace(/(?<=.)\/$/, ''))
+  constructor(session: SftpSession, address: string, settings: ListerSettings) {
+    const { directories, dispose: how } = settings
+    this.directories = directories
+    if (how !== 'keep') this.dispose = entry => dispose(entry, how, this)
     this.#session = session
     this.#address = address
-    this.#ahead = ahead
+    this.#settings = settings
   }
 
   async list(directory: string, root: string): Promise<Listed[]> {
@@ -48,12 +63,31 @@ export class SftpLister implements Lister, Origin {
   }
 
   read(entry: Listed, saw: (sight: Sight) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    return readRemoteFile(this.#session, entry, this.#ahead, saw, signal)
+    return readRemoteFile(this.#session, entry, this.#settings, saw, signal)
   }
 
   async look({ path }: Listed): Promise<Sight | undefined> {
     const attributes = await this.#session.lstat(path)
     return attributes && sightOf(attributes)
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    if ((await this.#session.lstat(path)) !== undefined) return
+    const above = posix.dirname(path)
+    if (above !== path) await this.makeDirectory(above)
+    await this.#session.makeDirectory(path)
+  }
+
+  move(from: string, to: string): Promise<void> {
+    return this.#session.rename(from, to)
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#session.remove(path)
+  }
+
+  join(directory: string, name: string): string {
+    return posix.join(directory, name)
   }
 }
 

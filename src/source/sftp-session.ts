@@ -20,6 +20,7 @@ export interface CallPlace {
 }
 
 const reading = ['SFTP_NO_SUCH_FILE', 'SFTP_PERMISSION', 'SFTP_READ'] as const
+const disposing = ['SFTP_DISPOSE', 'SFTP_DISPOSE', 'SFTP_DISPOSE'] as const
 
 // Status codes of SFTP version 3.
 const endOfFile = 1
@@ -108,6 +109,22 @@ export class SftpSession {
   read(file: string, handle: Buffer, buffer: Buffer, position: number, signal?: AbortSignal): Promise<number> {
     const place = { file, what: 'the file cannot be read', codes: reading, signal }
     return this.#call<number>(place, (sftp, done) => sftp.read(handle, buffer, 0, buffer.length, position, done))
+  }
+
+  remove(file: string): Promise<void> {
+    const place = { file, what: 'the file cannot be deleted', codes: disposing }
+    return this.#call<void>(place, (sftp, done) => sftp.unlink(file, error => done(error, undefined)))
+  }
+
+  /** Fails when something stands at the new place, as the protocol wants it. */
+  rename(file: string, to: string): Promise<void> {
+    const place = { file, what: `the file cannot be moved to ${to}`, codes: disposing }
+    return this.#call<void>(place, (sftp, done) => sftp.rename(file, to, error => done(error, undefined)))
+  }
+
+  makeDirectory(directory: string): Promise<void> {
+    const place = { file: directory, what: 'the directory cannot be made', codes: disposing }
+    return this.#call<void>(place, (sftp, done) => sftp.mkdir(directory, error => done(error, undefined)))
   }
 
   /** Gives a handle back; nobody waits for the answer, and nothing depends on it. */

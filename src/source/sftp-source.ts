@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { ConfigError } from '../errors.ts'
 import { type Credential, credential, milliseconds, settle } from '../options.ts'
+import { type DisposeOption, disposeOption, elsewhere, movedTo } from './disposal.ts'
 import { type HostKeyPins, joinPins, pinsOfKnownHosts, readHostKey } from './host-key.ts'
 import { standingFiles } from './listing.ts'
 import { defaultIgnore, type NamePattern, nameFilter, namePatterns } from './name-filter.ts'
-import { SftpLister } from './sftp-lister.ts'
+import { plainPath, SftpLister } from './sftp-lister.ts'
 import { type KeyboardInteractive, readPrivateKey } from './sftp-login.ts'
 import { SftpSession } from './sftp-session.ts'
 import type { FilesOptions, IngestFile, Source } from './source.ts'
@@ -48,6 +49,11 @@ export interface SftpSourceOptions {
   /** Names of files to take; without it all that are not ignored. */
   readonly include?: readonly NamePattern[] | undefined
   /**
+   * What becomes of a file once the store has it. A directory that files are moved to is made when missing.
+   * @default 'keep'
+   */
+  readonly dispose?: DisposeOption | undefined
+  /**
    * Greatest time from dialing to a finished login, per attempt, in milliseconds.
    * @default 20000
    */
@@ -86,10 +92,13 @@ const schema = z
     keyboardInteractive: z.custom<KeyboardInteractive>(isFunction, 'must be a function').optional(),
     hostKey: z.union([z.string(), z.array(z.string()).min(1)], 'must be a string or an array of strings').optional(),
     knownHosts: z.string().min(1).optional(),
-    directories: z.array(z.string().min(1)).min(1),
+    directories: z.array(z.string().min(1).transform(plainPath)).min(1),
     settleMs: z.number().int().nonnegative().default(2_000),
     ignore: namePatterns.default([...defaultIgnore]),
     include: namePatterns.optional(),
+    dispose: disposeOption
+      .transform(how => (typeof how === 'string' ? how : { moveTo: plainPath(how.moveTo) }))
+      .default('keep'),
     connectTimeoutMs: milliseconds.default(20_000),
     connectAttempts: z.number().int().min(1).max(10).default(3),
     operationTimeoutMs: milliseconds.default(30_000),
@@ -104,6 +113,7 @@ const schema = z
       message: 'is missing; give it, or password, agent, or keyboardInteractive'
     }
   )
+  .refine(...elsewhere)
 
 type Settings = z.output<typeof schema>
 
@@ -132,15 +142,15 @@ export class SftpSource implements Source {
   }
 
   async *files(options: FilesOptions = {}): AsyncGenerator<IngestFile, void> {
-    const { ignore, include, settleMs, directories } = this.#settings
+    const { ignore, include, settleMs, dispose } = this.#settings
     const running = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, running.signal]) : running.signal
     this.#running.add(running)
     let session: SftpSession | undefined
     try {
       session = await SftpSession.open(await this.#sessionSettings(), signal)
-      const lister = new SftpLister(session, directories, this.address, this.#settings)
-      const rules = { filter: nameFilter(ignore, include), settleMs }
+      const lister = new SftpLister(session, this.address, this.#settings)
+      const rules = { filter: nameFilter(ignore, include), settleMs, movedTo: movedTo(dispose) }
       yield* standingFiles(lister, rules, { ...options, signal })
     } finally {
       this.#running.delete(running)

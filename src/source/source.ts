@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Reason } from '../ledger/receipt.ts'
 
 /** As much of a file as a stage needs to name it in errors. */
 export interface FileLabel {
@@ -25,6 +26,17 @@ export interface IngestFile extends FileLabel {
    * stands now. Reject with a {@link SourceError} otherwise.
    */
   verify(): Promise<Transfer>
+  /** Deletes or moves the file; there when the source is to. Called once the store has all of it. Gives what was done. */
+  dispose?(): Promise<Disposal | undefined>
+}
+
+/** What became of a file at its source, once the store had it. */
+export interface Disposal {
+  readonly action: 'deleted' | 'moved' | 'kept'
+  /** Where it was moved to. */
+  readonly to?: string
+  /** Why it was kept although it was to go. */
+  readonly reason?: Reason | null
 }
 
 /** The proof of one reading. */
@@ -55,6 +67,11 @@ export interface FilesOptions {
   readonly signal?: AbortSignal | undefined
   /** Hears of every listed file that is not offered. */
   readonly onPassedOver?: ((file: PassedOver) => void) | undefined
+  /**
+   * Called when the last file was given, and resolves when all are done with: a source whose files need a session keeps
+   * it until then.
+   */
+  readonly untilDone?: (() => Promise<void>) | undefined
 }
 
 /** Where files come from. */

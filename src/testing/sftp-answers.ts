@@ -11,7 +11,7 @@ type Handle = { readonly path: string } & ({ readonly file: OpenFile } | { names
 
 /** What goes wrong, and where. May be changed while the server runs. */
 export interface SftpFaults {
-  /** Paths that answer "permission denied" when opened or listed. */
+  /** Paths that answer "permission denied" when opened, listed, deleted or moved. */
   deny?: readonly string[] | undefined
   /** Paths whose reading or listing answers with a bare "failure". */
   fail?: readonly string[] | undefined
@@ -111,6 +111,15 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
       sftp.status(request, handle === undefined ? STATUS_CODE.FAILURE : STATUS_CODE.OK)
     })
   })
+  const change = (request: number, path: string, work: () => Promise<void>) => {
+    answer(request, normal(path), async () => {
+      await work()
+      sftp.status(request, STATUS_CODE.OK)
+    })
+  }
+  sftp.on('REMOVE', (request, path) => change(request, path, () => tree.remove(normal(path))))
+  sftp.on('RENAME', (request, from, to) => change(request, from, () => tree.rename(normal(from), normal(to))))
+  sftp.on('MKDIR', (request, path) => change(request, path, () => tree.makeDirectory(normal(path))))
   // A client that says it has ended waits for the same from here.
   sftp.on('end', () => sftp.end())
   sftp.on('close', () => {

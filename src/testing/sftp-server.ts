@@ -29,7 +29,7 @@ export interface FakeSftpServerOptions {
 }
 
 /**
- * An SFTP server on a free port of this machine, read-only, for tests and demonstrations.
+ * An SFTP server on a free port of this machine, for tests and demonstrations. Takes no uploads.
  *
  * Memory: one answer per request.
  */

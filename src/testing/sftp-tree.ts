@@ -1,4 +1,4 @@
-import { lstat, open, readdir } from 'node:fs/promises'
+import { link, lstat, mkdir, open, readdir, unlink } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 
 /** A file that exists in memory only. */
@@ -21,15 +21,19 @@ export interface OpenFile {
   close(): Promise<void>
 }
 
-/** What a server serves, read-only. Absolute paths with slashes; undefined where there is nothing. */
+/** What a server serves. Absolute paths with slashes; undefined where there is nothing. */
 export interface Tree {
   look(path: string): Promise<Sight | undefined>
   names(path: string): Promise<string[] | undefined>
   open(path: string): Promise<OpenFile | undefined>
+  /** These three reject when there is nothing, or something, in the way. */
+  remove(path: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  makeDirectory(path: string): Promise<void>
 }
 
 /** Serves a map of paths; directories are those the paths imply. A file that is replaced changes under its reader. */
-export function treeOfMap(files: ReadonlyMap<string, ServedFile>): Tree {
+export function treeOfMap(files: Map<string, ServedFile>): Tree {
   const sightOf = ({ content, modifiedAt }: ServedFile): Sight => ({ kind: 'file', size: content.length, modifiedAt })
   const below = (path: string) => {
     const prefix = path === '/' ? '/' : `${path}/`
@@ -55,7 +59,18 @@ export function treeOfMap(files: ReadonlyMap<string, ServedFile>): Tree {
         read: async (position, length) => now().content.subarray(position, position + length),
         close: async () => {}
       }
-    }
+    },
+    async remove(path) {
+      if (!files.delete(path)) throw new Error('there is no such file')
+    },
+    async rename(from, to) {
+      const file = files.get(from)
+      if (file === undefined || files.has(to)) throw new Error('nothing to move, or no place to move it to')
+      files.delete(from)
+      files.set(to, file)
+    },
+    // Directories are those that the paths of files imply.
+    makeDirectory: async () => {}
   }
 }
 
@@ -83,6 +98,15 @@ export function treeOfDirectory(directory: string): Tree {
           close: () => handle.close()
         }
       )
+    },
+    remove: path => unlink(local(path)),
+    async rename(from, to) {
+      // As the protocol wants it: what stands at the new place is not written over.
+      await link(local(from), local(to))
+      await unlink(local(from))
+    },
+    async makeDirectory(path) {
+      await mkdir(local(path))
     }
   }
 }

@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto'
-import { appendFile, mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { IngestError } from '../../src/errors.ts'
+import type { DisposeOption } from '../../src/source/disposal.ts'
 import type { IngestFile, PassedOver, Source } from '../../src/source/source.ts'
 
 /** Options that every source has. */
 interface CommonOptions {
+  readonly dispose?: DisposeOption
   readonly directories: readonly string[]
   readonly settleMs?: number
   readonly ignore?: readonly (string | RegExp)[]
@@ -192,6 +194,96 @@ export function describeSource(name: string, build: (folder: string) => Promise<
         for (const path of missing) expect(error.message).toContain(path)
         expect(error.cause).toBeInstanceOf(AggregateError)
         expect(error.cause.errors).toHaveLength(2)
+      }))
+
+    describe('does with a file that is in the store what it was asked to:', () => {
+      const disposed = async (source: Source) => {
+        const done = []
+        for await (const file of source.files()) done.push(await file.dispose!().catch(error => error.code))
+        return done
+      }
+
+      test('keeps it', () =>
+        stage(build, async ({ folder, stand }) => {
+          await put(folder, 'a.asc', 'x')
+          const { files } = await listAll(stand.source({ directories: [stand.root], settleMs: 1 }))
+          expect(files.map(({ dispose }) => dispose)).toEqual([undefined])
+        }))
+
+      test('deletes it', () =>
+        stage(build, async ({ folder, stand }) => {
+          await put(folder, 'in/a.asc', 'x')
+          const source = stand.source({ directories: [`${stand.root}/in`], settleMs: 1, dispose: 'delete' })
+          expect(await disposed(source)).toEqual([{ action: 'deleted' }])
+          expect(await readdir(join(folder, 'in'))).toEqual([])
+        }))
+
+      test('moves it, makes the directory for that, and looks there no more', () =>
+        stage(build, async ({ folder, stand }) => {
+          await put(folder, 'sub/a.asc', 'one')
+          const dispose = { moveTo: `${stand.root}/done/2025/` }
+          const source = stand.source({ directories: [stand.root], settleMs: 1, ignore: [], dispose })
+          expect(await disposed(source)).toEqual([{ action: 'moved', to: `${stand.root}/done/2025/a.asc` }])
+          expect(await readFile(join(folder, 'done/2025/a.asc'), 'utf8')).toBe('one')
+          const { files, passedOver } = await listAll(source)
+          expect(files).toEqual([])
+          expect(passedOver).toMatchObject([{ name: '2025', reason: 'taken files are moved there' }])
+        }))
+
+      test('moves one of the same name beside the first', () =>
+        stage(build, async ({ folder, stand }) => {
+          const dispose = { moveTo: `${stand.root}/done` }
+          const source = stand.source({ directories: [`${stand.root}/in`], settleMs: 1, dispose })
+          for (const text of ['one', 'two']) {
+            await put(folder, 'in/a.asc', text, 5_000)
+            await disposed(source)
+          }
+          expect((await readdir(join(folder, 'done'))).sort()).toEqual(['a.asc', 'a.asc.5000000'])
+          expect(await readFile(join(folder, 'done/a.asc'), 'utf8')).toBe('one')
+          await put(folder, 'in/a.asc', 'three', 5_000)
+          expect(await disposed(source)).toEqual([expect.stringMatching(/^(FILE|SFTP)_DISPOSE$/)])
+          expect(await readFile(join(folder, 'in/a.asc'), 'utf8')).toBe('three')
+        }))
+
+      test('leaves alone what was written there since, and what is gone', () =>
+        stage(build, async ({ folder, stand }) => {
+          const path = await put(folder, 'a.asc', 'x')
+          const source = stand.source({ directories: [stand.root], settleMs: 1, dispose: 'delete' })
+          for await (const file of source.files()) {
+            await writeFile(path, 'newer')
+            await expect(file.dispose!()).rejects.toMatchObject({ code: 'TRANSFER_CHANGED' })
+            expect(await readFile(path, 'utf8')).toBe('newer')
+            await rm(path)
+            expect(await file.dispose!()).toBeUndefined()
+          }
+        }))
+
+      test('refuses to move to where it would find the file again', () =>
+        stage(build, async ({ stand }) => {
+          const dispose = { moveTo: `${stand.root}/.` }
+          expect(() => stand.source({ directories: [stand.root], dispose })).toThrow(/dispose\.moveTo/)
+        }))
+    })
+
+    test('keeps its session until the files are done with', () =>
+      stage(build, async ({ folder, stand }) => {
+        await put(folder, 'a.asc', 'x')
+        let release: () => void = () => {}
+        const reading: Promise<string>[] = []
+        const untilDone = async () => {
+          await new Promise<void>(resolve => {
+            release = resolve
+          })
+        }
+        const loop = stand.source({ directories: [stand.root], settleMs: 1 }).files({ untilDone })
+        const files = loop[Symbol.asyncIterator]()
+        const file = (await files.next()).value as IngestFile
+        const end = files.next()
+        reading.push(readAll(file).then(String))
+        expect(await Promise.all(reading)).toEqual(['x'])
+        expect((await file.verify()).bytes).toBe(1)
+        release()
+        expect(await end).toMatchObject({ done: true })
       }))
 
     test('lists an empty directory as empty', () =>

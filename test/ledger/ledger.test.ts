@@ -95,9 +95,9 @@ describe('a claim', () => {
 
 describe('the pause after a failed attempt', () => {
   test('doubles from half a minute to an hour, half of it by chance', () => {
-    const longest = [1, 2, 3, 7, 8, 100].map(attempts => pauseAfter(attempts, () => 1) / 1000)
+    const longest = [1, 2, 3, 7, 8, 100].map(attempts => pauseAfter(attempts, { random: () => 1 }) / 1000)
     expect(longest).toEqual([30, 60, 120, 1920, 3600, 3600])
-    expect(pauseAfter(1, () => 0)).toBe(15_000)
+    expect(pauseAfter(1, { random: () => 0 })).toBe(15_000)
     for (let attempts = 1; attempts < 20; attempts++) {
       const pause = pauseAfter(attempts)
       expect(pause).toBeGreaterThanOrEqual(15_000)
