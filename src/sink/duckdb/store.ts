@@ -1,8 +1,8 @@
 import { realpath, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
-import { ConfigError, IngestError, SinkError } from '../errors.ts'
-import { SCHEMA_VERSION, schemaSql, versionSql } from './duckdb-schema.ts'
+import { ConfigError, IngestError, SinkError } from '../../errors.ts'
+import { SCHEMA_VERSION, schemaSql, versionSql } from './schema.ts'
 
 /** What a query's values may be given as. */
 export type Values = Record<string, DuckDBValue>
