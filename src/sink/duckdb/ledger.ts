@@ -11,8 +11,8 @@ import {
 } from '../../ledger/ledger.ts'
 import type { LedgerFile, Receipt } from '../../ledger/receipt.ts'
 import type { PassedOver } from '../../source/source.ts'
-import type { DuckDbStore, Sql } from './store.ts'
 import { fileOf, isClaimedSql, receiptColumns, recordOf } from '../sql-columns.ts'
+import type { DuckDbStore, Sql } from './store.ts'
 
 /** The ledger of a {@link DuckDbStore}: its table `files`. */
 export class DuckDbLedger implements Ledger {
