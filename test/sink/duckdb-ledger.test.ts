@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { DuckDbLedger } from '../../src/sink/duckdb-ledger.ts'
-import { DuckDbStore } from '../../src/sink/duckdb-store.ts'
+import { DuckDbLedger } from '../../src/sink/duckdb/ledger.ts'
+import { DuckDbStore } from '../../src/sink/duckdb/store.ts'
 import { testLedger } from '../ledger/support.ts'
 import { scratchFolder } from '../support/scratch.ts'
 

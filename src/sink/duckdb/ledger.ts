@@ -8,11 +8,11 @@ import {
   LEASE_MS,
   type Ledger,
   refusalOf
-} from '../ledger/ledger.ts'
-import type { LedgerFile, Receipt } from '../ledger/receipt.ts'
-import type { PassedOver } from '../source/source.ts'
-import type { DuckDbStore, Sql } from './duckdb-store.ts'
-import { fileOf, isClaimedSql, receiptColumns, recordOf } from './sql-columns.ts'
+} from '../../ledger/ledger.ts'
+import type { LedgerFile, Receipt } from '../../ledger/receipt.ts'
+import type { PassedOver } from '../../source/source.ts'
+import { fileOf, isClaimedSql, receiptColumns, recordOf } from '../sql-columns.ts'
+import type { DuckDbStore, Sql } from './store.ts'
 
 /** The ledger of a {@link DuckDbStore}: its table `files`. */
 export class DuckDbLedger implements Ledger {

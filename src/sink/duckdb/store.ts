@@ -1,8 +1,9 @@
 import { realpath, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
-import { ConfigError, IngestError, SinkError } from '../errors.ts'
-import { SCHEMA_VERSION, schemaSql, versionSql } from './duckdb-schema.ts'
+import { ConfigError, IngestError, SinkError } from '../../errors.ts'
+import { isClaimedSql } from '../sql-columns.ts'
+import { migrations, SCHEMA_VERSION, versionSql } from './schema.ts'
 
 /** What a query's values may be given as. */
 export type Values = Record<string, DuckDBValue>
@@ -93,14 +94,19 @@ export class DuckDbStore {
   async #migrate(sql: Sql): Promise<void> {
     await sql.run(versionSql)
     const [row] = await sql.rows('SELECT max(version) AS version FROM schema_version')
-    const version = row?.version as number | null
-    if (version !== null && version > SCHEMA_VERSION) {
+    const version = (row?.version as number | null) ?? 0
+    if (version > SCHEMA_VERSION) {
       throw new SinkError('STORE_OPEN', `the store has schema ${version}, this version knows ${SCHEMA_VERSION}`, {
         file: this.path
       })
     }
-    for (const statement of schemaSql) await sql.run(statement)
-    if (version === null) await sql.run('INSERT INTO schema_version VALUES ($version)', { version: SCHEMA_VERSION })
+    for (const statement of migrations.slice(version).flat()) await sql.run(statement)
+    if (version < SCHEMA_VERSION) {
+      await sql.run('DELETE FROM schema_version')
+      await sql.run('INSERT INTO schema_version VALUES ($version)', { version: SCHEMA_VERSION })
+    }
+    // Whoever held a claim is gone: this process alone has the file now.
+    await sql.run(`UPDATE files SET state = 'seen', lease_until = NULL WHERE ${isClaimedSql}`)
   }
 }
 

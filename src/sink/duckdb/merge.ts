@@ -1,0 +1,101 @@
+import type { RowsStored } from '../../ledger/receipt.ts'
+import { countSql, storedOf } from '../sql-columns.ts'
+import type { Piece } from './staging.ts'
+import type { Sql } from './store.ts'
+
+/** What a merge needs to know of the file, beside what was staged. */
+export interface MergeContext {
+  readonly fileId: bigint
+  /** Hash of the opened payload: of equal versions the greater one wins. */
+  readonly payload: string
+}
+
+/**
+ * Merges a file's rows, inside the caller's transaction: (revision, actual over estimated, payload hash) decide, I6. A
+ * winner with the same reading takes over its provenance too, so that any order of files gives the same store.
+ *
+ * Rows are taken out and put in again, not updated: DuckDB keeps every updated version in memory until its next
+ * checkpoint. All pieces take out before the first puts in, because rows that are not committed are slow to search.
+ */
+export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: MergeContext): Promise<RowsStored> {
+  await sql.run(newMetersSql)
+  await sql.run(numbersSql)
+  await sql.run(seniorsSql, { payload: file.payload })
+  await sql.run(judgedSql)
+  const remaining: number[] = []
+  for (const [piece, { table, hasRivals, rows }] of pieces.entries()) {
+    await sql.run(pieceSql(piece, table, hasRivals))
+    const met = await sql.run(judgeSql(piece))
+    const won = met === 0 ? 0 : await sql.run(takeOutSql(piece))
+    remaining.push(rows - met + won)
+  }
+  for (const piece of pieces.keys()) {
+    if (remaining[piece]! > 0) await sql.run(putInSql(piece), { fileId: file.fileId })
+  }
+  const [row] = await sql.rows(countSql(allSql(pieces.length), metSql))
+  return storedOf(row)
+}
+
+const newMetersSql = `
+  INSERT INTO meters (esiid)
+  SELECT DISTINCT esiid FROM staged_meters s WHERE NOT EXISTS (FROM meters m WHERE m.esiid = s.esiid) ORDER BY esiid`
+
+/** The store's number of each meter that the file has. */
+const numbersSql = 'CREATE TEMP TABLE numbers AS SELECT number, meter FROM staged_meters JOIN meters USING (esiid)'
+
+/** Entries whose payload is the greater one. What somebody took out of the ledger is not among them. */
+const seniorsSql = `
+  CREATE TEMP TABLE seniors AS
+  SELECT entry_id, true AS is_senior FROM entries JOIN files USING (file_id) WHERE payload_sha256 >= $payload`
+
+/** Rows whose key has a row already, each by its place in its piece, and the old one by its rowid. */
+const judgedSql = `
+  CREATE TEMP TABLE judged (piece UINTEGER, place BIGINT, old BIGINT, wins BOOLEAN, unchanged BOOLEAN, conflict BOOLEAN)`
+
+/** The rows of a piece in the store's types. A blank revision is older than any. */
+const pieceSql = (piece: number, table: string, hasRivals: boolean) => `
+  CREATE TEMP VIEW piece_${piece} AS
+  SELECT p.rowid AS place, meter, to_timestamp(start / 1000) AS start,
+    CASE direction WHEN 0 THEN 'consumption'::direction ELSE 'surplus-generation'::direction END AS direction,
+    kwh::DECIMAL(12,5) AS kwh, estimated = 1 AS estimated,
+    CASE WHEN isnan(revision) THEN '-infinity' ELSE to_timestamp(revision / 1000) END AS revision,
+    entry, line, ${hasRivals ? 'rivals, conflict' : '0 AS rivals, false AS conflict'}
+  FROM ${table} p JOIN numbers USING (number)`
+
+const judgeSql = (piece: number) => `
+  INSERT INTO judged
+  WITH met AS (
+    SELECT p.place, i.rowid AS old, p.conflict AS within, p.kwh = i.kwh AS same_kwh, is_senior,
+      p.revision AS new_revision, coalesce(i.revision, '-infinity') AS old_revision,
+      p.estimated AS new_estimated, i.estimated AS old_estimated,
+      new_revision = old_revision AND new_estimated = old_estimated AS same_version
+    FROM interval_rows i
+    JOIN piece_${piece} p ON p.meter = i.meter AND p.direction = i.direction AND p.start = i.start
+    LEFT JOIN seniors USING (entry_id)
+  )
+  SELECT ${piece}, place, old,
+    CASE WHEN same_version THEN is_senior IS NULL
+      WHEN new_revision = old_revision THEN old_estimated
+      ELSE new_revision > old_revision END,
+    same_version AND same_kwh, same_version AND NOT same_kwh AND NOT within
+  FROM met`
+
+const takeOutSql = (piece: number) => `
+  DELETE FROM interval_rows WHERE rowid IN (SELECT old FROM judged WHERE piece = ${piece} AND wins)`
+
+const putInSql = (piece: number) => `
+  INSERT INTO interval_rows
+  SELECT meter, start, direction, p.kwh, estimated, nullif(revision, '-infinity'), entry_id, p.line
+  FROM piece_${piece} p
+  ANTI JOIN (SELECT place FROM judged WHERE piece = ${piece} AND NOT wins) lost USING (place)
+  JOIN entries ON file_id = $fileId AND ordinal = entry`
+
+/** All rows that were the best of their file. */
+const allSql = (pieces: number) =>
+  pieces === 0
+    ? '(SELECT 0 AS rivals, false AS conflict WHERE false)'
+    : `(${Array.from({ length: pieces }, (_, piece) => `SELECT rivals, conflict FROM piece_${piece}`).join(' UNION ALL ')})`
+
+const metSql = `(
+  SELECT conflict, CASE WHEN unchanged THEN 'unchanged' WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome
+  FROM judged)`
