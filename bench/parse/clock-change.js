@@ -3,23 +3,27 @@
 // of the row that was added.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { expectedIntervals, makeEsiid, makeIntervalReport, makeMeterDay } from '@intelliwatt/smt-ingest/testing'
-import { folder } from './files.js'
-import { ask } from './measure.js'
+import { say } from '../shared/command.js'
+import { folder } from '../shared/report-files.js'
+import { askContender } from './measure.js'
 
 /** In autumn 100 rows as SMT writes them, `02:00,01:15` included; in spring 96, four of them blank placeholders. */
 const days = { autumn: '2025-11-02', spring: '2025-03-09' }
 
 /** What each contender makes of the two days. */
-export function readClockChanges(names, say) {
+export async function readClockChanges(names) {
   mkdirSync(folder, { recursive: true })
   const place = mkdtempSync(`${folder}/clock-`)
   try {
     const reports = Object.entries(days).map(([season, date]) => reportOf(season, date, place))
-    return names.map(name => {
+    const found = []
+    for (const name of names) {
       say(`the repeated hour: ${name}`)
-      const seasons = reports.map(report => [report.season, readBy(name, report, place)])
-      return { name, ...Object.fromEntries(seasons) }
-    })
+      const seasons = {}
+      for (const report of reports) seasons[report.season] = await readBy(name, report, place)
+      found.push({ name, ...seasons })
+    }
+    return found
   } finally {
     rmSync(place, { recursive: true })
   }
@@ -33,10 +37,10 @@ function reportOf(season, date, place) {
   return { season, path, rows: report.totals.rows.read, expected: [...expectedIntervals([day])] }
 }
 
-function readBy(name, { path, rows, expected }, place) {
+async function readBy(name, { path, rows, expected }, place) {
   let sums
   try {
-    sums = ask('prefixes', name, path, place)
+    sums = await askContender('prefixes', name, path, place)
   } catch (error) {
     return { failed: error.message.split('\n')[0] }
   }

@@ -1,19 +1,28 @@
-// Writes what was measured: Markdown for the terminal, and the marked sections of RESULTS.md.
-import { readFileSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { megabytesText, order, ranked, ratioTo, rssOf, secondsOf, tableOf, times, titleOf } from './figures.js'
-import { findingsList } from './findings.js'
-import { lossesList } from './losses.js'
-import { own } from './measure.js'
+// Writes what was measured: Markdown for the terminal and for RESULTS.md.
+import {
+  megabytesText,
+  rightRuns,
+  rssOf,
+  secondsOf,
+  secondsText,
+  settingsTable,
+  tableOf,
+  thousands,
+  times,
+  wrongRuns
+} from '../shared/figures.js'
+import { own, ratioTo } from './figures.js'
+import { findingsList, lossesList } from './findings.js'
+import { contenders } from './measure.js'
 import { growths, reachTable } from './reach.js'
 
-const resultsPage = fileURLToPath(new URL('RESULTS.md', import.meta.url))
+const floors = contenders.filter(({ floor }) => floor).map(({ name }) => name)
 
 /** Every section by the name of its marks in RESULTS.md. */
 export function sectionsOf(results) {
   return {
     scope: scope(results),
-    races: results.races.map(race => `### ${titleOf(race)}\n\n${raceTable(race)}`).join('\n\n'),
+    races: results.races.map(race => `### ${race.title}\n\n${raceTable(race)}`).join('\n\n'),
     reach: reachTable(results),
     hour: hourTable(results),
     memory: memoryTable(results),
@@ -23,21 +32,8 @@ export function sectionsOf(results) {
   }
 }
 
-/** Puts each section between its marks. What stands outside them was written by hand and stays. */
-export function writeResultsPage(sections) {
-  let page = readFileSync(resultsPage, 'utf8')
-  for (const [name, text] of Object.entries(sections)) {
-    const [open, close] = [`<!-- parse:${name} -->`, `<!-- /parse:${name} -->`]
-    const [before, rest] = page.split(open)
-    const after = rest?.split(close)[1]
-    if (after === undefined) throw new Error(`no place for the section: ${open}`)
-    page = `${before}${open}\n\n${text}\n\n${close}${after}`
-  }
-  writeFileSync(resultsPage, page)
-}
-
 function scope({ machine, megabytes, large, rounds, minutes, races }) {
-  const rows = races.map(race => `${titleOf(race)}: ${race.rows.toLocaleString('en-US')}`).join(' · ')
+  const rows = races.map(race => `${race.title}: ${thousands(race.rows)}`).join(' · ')
   return [
     `Files of ${[megabytes, large].filter(Boolean).join(' and ')} MB, rows: ${rows}.`,
     `Medians of ${rounds} rounds (3 for the slow ones), smallest and largest in brackets; the run took ${minutes} minutes.`,
@@ -46,20 +42,22 @@ function scope({ machine, megabytes, large, rounds, minutes, races }) {
 }
 
 function raceTable(race) {
-  const rank = new Map(ranked(race).map(({ name }, i) => [name, i + 1]))
-  const rows = [...race.runs].sort((a, b) => order(a) - order(b)).map(run => raceRow(race, run, rank.get(run.name)))
-  return tableOf(['rank', 'contender', 'seconds', 'MB/s', 'rows/s', 'ours is', 'peak memory'], rows)
+  const right = rightRuns(race)
+  const ranked = right.filter(({ name }) => !floors.includes(name))
+  const rows = right.map(run => raceRow(race, run, floors.includes(run.name) ? 'floor' : ranked.indexOf(run) + 1))
+  const wrong = wrongRuns(race).map(({ name, wrong }) => ['', name, `wrong: ${wrong}`, '', '', '', ''])
+  const head = ['rank', 'contender', 'seconds', 'MB/s', 'rows/s', 'ours is', 'peak memory']
+  return tableOf(head, [...rows, ...wrong])
 }
 
 function raceRow(race, run, rank) {
-  if (run.wrong !== null) return ['', run.name, `wrong: ${run.wrong}`, '', '', '', '']
   const seconds = secondsOf(run)
   const ratio = ratioTo(race, run.name)
   return [
-    rank ?? 'floor',
+    rank,
     run.name === own ? `**${run.name}**` : run.name,
-    `${seconds.toFixed(3)} (${Math.min(...run.seconds).toFixed(3)}–${Math.max(...run.seconds).toFixed(3)})`,
-    Math.round(race.bytes / 1e6 / seconds).toLocaleString('en-US'),
+    secondsText(run),
+    thousands(race.bytes / 1e6 / seconds),
     `${(race.rows / 1e6 / seconds).toFixed(2)} M`,
     run.name === own || ratio === undefined ? '' : `${times(ratio)} as fast`,
     megabytesText(rssOf(run))
@@ -105,9 +103,4 @@ function memoryTable(results) {
   const head = ['shape', `${results.megabytes} MB file`, `${results.large} MB file`, 'more', 'allowed peak']
   const idle = `A Node process that does nothing peaks at ${megabytesText(results.idleRssMb)}, which every figure includes.`
   return rows.length === 0 ? `Only one size was measured. ${idle}` : `${tableOf(head, rows)}\n\n${idle}`
-}
-
-function settingsTable({ settings }) {
-  const rows = Object.entries(settings).map(([name, { version, settings }]) => [name, version, settings])
-  return tableOf(['contender', 'version', 'settings'], rows)
 }

@@ -3,10 +3,10 @@
 // the guessing. Slower: `step`, `header: true`; chunks of 1 MiB on quoted files, of 4 MiB on all.
 import { createReadStream } from 'node:fs'
 import Papa from 'papaparse'
+import { versionOf } from '../../shared/package-version.js'
+import { Tally } from '../../shared/tally.js'
 import { takeRow } from './convert.js'
 import { isQuoted } from './is-quoted.js'
-import { versionOf } from './package-version.js'
-import { Tally } from './tally.js'
 
 export const version = versionOf('papaparse')
 export const settings = "`chunk`, `fastMode: true` (off for quoted files), `delimiter: ','`, `newline: '\\n'`"

@@ -3,10 +3,10 @@
 // inferred from the first chunk, delimiters and quotes are named. 64 KiB, Node's own chunk, is best for it.
 import { createReadStream } from 'node:fs'
 import { inferSchema, initParser } from 'udsv'
+import { versionOf } from '../../shared/package-version.js'
+import { Tally } from '../../shared/tally.js'
 import { takeRow } from './convert.js'
 import { isQuoted } from './is-quoted.js'
-import { versionOf } from './package-version.js'
-import { Tally } from './tally.js'
 
 export const version = versionOf('udsv')
 export const settings =

@@ -7,9 +7,9 @@
 // tells for eleven years. With `timezone('America/Chicago', …)` of the bundled ICU the file takes 1.6 times as long, with
 // a join to a table of offsets per date 1.25 times. All three put the repeated hour on its first pass.
 import { DuckDBInstance } from '@duckdb/node-api'
+import { versionOf } from '../../shared/package-version.js'
+import { revisionsFrom } from '../../shared/tally.js'
 import { instantsOf } from './convert.js'
-import { versionOf } from './package-version.js'
-import { revisionsFrom } from './tally.js'
 
 export const version = versionOf('@duckdb/node-api')
 

@@ -1,31 +1,28 @@
-// One contender in a process of its own, so that none warms up or fills the memory of another. What is found goes to
-// standard output as JSON.
+// One contender in a process of its own.
 //
 //   pass <name> <warm-up file> <file>    the warm-up, then the timed pass; the answer checked is that of the timed one
 //   prefixes <name> <file> <folder>      the same `run` over the file's first row, its first two rows, and so on
 //   settings <name>                      version and settings only
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { answer, peakRssMb } from '../shared/ask.js'
 
-const [, , task, name, ...paths] = process.argv
-const { run, version, settings } = await import(`./contenders/${name}.js`)
-const tasks = { pass, prefixes, settings: () => ({ version, settings }) }
-// An error is an answer too; without this, only a stack trace would leave.
-const answer = await answerTo(task).catch(error => ({ failed: error.message }))
-process.stdout.write(JSON.stringify(answer))
+await answer({ pass, prefixes, settings })
 
-async function answerTo(task) {
-  return await tasks[task](...paths)
+function load(name) {
+  return import(`./contenders/${name}.js`)
 }
 
-async function pass(warmUp, file) {
+async function pass(name, warmUp, file) {
+  const { run } = await load(name)
   await run(warmUp)
   const start = performance.now()
   const found = await run(file)
   const seconds = (performance.now() - start) / 1000
-  return { found, seconds, rssMb: process.resourceUsage().maxRSS / 1024 }
+  return { found, seconds, rssMb: peakRssMb() }
 }
 
-async function prefixes(file, folder) {
+async function prefixes(name, file, folder) {
+  const { run } = await load(name)
   const [header, ...rows] = readFileSync(file, 'latin1').trimEnd().split('\n')
   const found = []
   for (let count = 1; count <= rows.length; count++) {
@@ -36,4 +33,9 @@ async function prefixes(file, folder) {
     rmSync(prefix)
   }
   return found
+}
+
+async function settings(name) {
+  const { version, settings } = await load(name)
+  return { version, settings }
 }

@@ -1,0 +1,39 @@
+// Work in a process of its own, so that none warms up or fills the memory of another. What is found comes back as JSON.
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { text } from 'node:stream/consumers'
+
+/** Asks a program for one of its tasks. Its error is thrown here, without the stack. */
+export async function ask(program, task, ...values) {
+  const child = spawn(process.execPath, [program, task, ...values], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [output, [status, signal]] = await Promise.all([text(child.stdout), once(child, 'close')])
+  if (status !== 0) throw new Error(`its process ended with ${signal ?? status}`)
+  const answer = JSON.parse(output)
+  if (answer.failed !== undefined) throw new Error(answer.failed)
+  return answer
+}
+
+/** The other side of {@link ask}: does the task that the command line names. */
+export async function answer(tasks) {
+  const [, , task, ...values] = process.argv
+  // An error is an answer too; without this, only a stack trace would leave.
+  const found = await tasks[task](...values).catch(error => ({ failed: error.message }))
+  process.stdout.write(JSON.stringify(found))
+}
+
+/** Peak memory of this process so far. */
+export function peakRssMb() {
+  return process.resourceUsage().maxRSS / 1024
+}
+
+/** Memory of a Node process that does nothing. */
+export function idleRssMb() {
+  const script = 'process.stdout.write(String(process.resourceUsage().maxRSS / 1024))'
+  return Number(spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout)
+}
+
+/** Files come from the page cache for the first contender too. */
+export async function readThrough(path) {
+  for await (const _ of createReadStream(path, { highWaterMark: 1024 * 1024 }));
+}

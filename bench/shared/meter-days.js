@@ -1,0 +1,24 @@
+// The meters that stand in the files. June and July: no clock change.
+import { addDays, makeEsiid, makeMeterDay } from '@intelliwatt/smt-ingest/testing'
+
+const firstDay = '2025-06-01'
+
+/**
+ * A day of a meter, both counted; `days` is how many days of it there are. Every fourth ESIID is a long one, one day in
+ * 23 has an estimated block, every so manieth roof has panels.
+ */
+export function meterDay(meter, day, { days, solarEvery }) {
+  return makeMeterDay({
+    esiid: makeEsiid(meter, meter % 4 === 3 ? 22 : 17),
+    date: addDays(firstDay, day),
+    solar: meter % solarEvery === 0,
+    estimated: (meter * days + day) % 23 === 0
+  })
+}
+
+/** Meter after meter, each day by day. */
+export function* meterDays({ meters = Number.POSITIVE_INFINITY, days = 61, solarEvery = 8 } = {}) {
+  for (let meter = 1; meter <= meters; meter++) {
+    for (let day = 0; day < days; day++) yield meterDay(meter, day, { days, solarEvery })
+  }
+}
