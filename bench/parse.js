@@ -39,5 +39,5 @@ async function measure(options) {
   for (const { name } of entrants) settings[name] = await askContender('settings', name)
   const readers = entrants.filter(({ floor }) => !floor).map(({ name }) => name)
   const clockChanges = await readClockChanges(readers)
-  return { megabytes, large, rounds, settings, idleRssMb: idleRssMb(), clockChanges, races }
+  return { megabytes, large, rounds, settings, idleRssMb: await idleRssMb(), clockChanges, races }
 }

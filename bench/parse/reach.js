@@ -1,6 +1,6 @@
 // The figures this library wants to reach, against what was measured.
 import { megabytesText, rightRun, rssOf, tableOf, times } from '../shared/figures.js'
-import { atLeast, atMost } from '../shared/verdicts.js'
+import { allowedPeak, atLeast, atMost } from '../shared/verdicts.js'
 import { own, raceOf, ratioTo } from './figures.js'
 
 const figures = [
@@ -14,9 +14,6 @@ const figures = [
 
 /** Ours may take so many times as long as the loop that only finds line ends. */
 const floorAim = 1.5
-
-/** Peak memory may grow by this with the file, whichever is more. */
-const growth = { share: 0.1, megabytes: 15 }
 
 export function reachTable(results) {
   const sizes = [results.megabytes, results.large].filter(size => size > 0)
@@ -49,9 +46,6 @@ export function growths({ races, megabytes, large }) {
   return shapes.flatMap(shape => {
     const [small, big] = [megabytes, large].map(size => rightRun(raceOf(races, shape, size), own))
     if (!small || !big) return []
-    const from = rssOf(small)
-    return [
-      { shape, small: from, big: rssOf(big), allowed: Math.max(from * (1 + growth.share), from + growth.megabytes) }
-    ]
+    return [{ shape, small: rssOf(small), big: rssOf(big), allowed: allowedPeak(rssOf(small)) }]
   })
 }

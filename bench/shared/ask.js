@@ -1,8 +1,9 @@
 // Work in a process of its own, so that none warms up or fills the memory of another. What is found comes back as JSON.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 
 /** Asks a program for one of its tasks. Its error is thrown here, without the stack. */
 export async function ask(program, task, ...values) {
@@ -22,15 +23,17 @@ export async function answer(tasks) {
   process.stdout.write(JSON.stringify(found))
 }
 
-/** Peak memory of this process so far. */
-export function peakRssMb() {
-  return process.resourceUsage().maxRSS / 1024
+/** Peak memory of this process so far, or of another one, which only Linux tells. */
+export function peakRssMb(pid = 'self') {
+  // Not `maxRSS`: on Linux that begins with what the parent had when it started the process.
+  if (process.platform !== 'linux') return process.resourceUsage().maxRSS / 1024
+  return Number(readFileSync(`/proc/${pid}/status`, 'latin1').match(/VmHWM:\s+(\d+)/)[1]) / 1024
 }
 
-/** Memory of a Node process that does nothing. */
-export function idleRssMb() {
-  const script = 'process.stdout.write(String(process.resourceUsage().maxRSS / 1024))'
-  return Number(spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout)
+/** Peak memory of a Node process that does nothing. */
+export async function idleRssMb() {
+  const { rssMb } = await ask(fileURLToPath(new URL('idle.js', import.meta.url)), 'idle')
+  return rssMb
 }
 
 /** Files come from the page cache for the first contender too. */

@@ -3,13 +3,18 @@ import { addDays, makeEsiid, makeMeterDay } from '@intelliwatt/smt-ingest/testin
 
 const firstDay = '2025-06-01'
 
+/** The ESIID of a meter, counted from 1. Every fourth is a long one. */
+export function esiidOf(meter) {
+  return makeEsiid(meter, meter % 4 === 3 ? 22 : 17)
+}
+
 /**
- * A day of a meter, both counted; `days` is how many days of it there are. Every fourth ESIID is a long one, one day in
- * 23 has an estimated block, every so manieth roof has panels.
+ * A day of a meter, both counted; `days` is how many days of it there are. One day in 23 has an estimated block, one
+ * roof in `solarEvery` has panels.
  */
 export function meterDay(meter, day, { days, solarEvery }) {
   return makeMeterDay({
-    esiid: makeEsiid(meter, meter % 4 === 3 ? 22 : 17),
+    esiid: esiidOf(meter),
     date: addDays(firstDay, day),
     solar: meter % solarEvery === 0,
     estimated: (meter * days + day) % 23 === 0

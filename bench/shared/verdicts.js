@@ -1,6 +1,14 @@
 // Figures that were set before the work, against what was measured. The worst of what was measured decides.
 import { percent } from './figures.js'
 
+/** Peak memory may grow by this with the file, whichever is more. */
+const growth = { share: 0.1, megabytes: 15 }
+
+/** What the peak may be for a large file, by that for a small one. */
+export function allowedPeak(small) {
+  return Math.max(small * (1 + growth.share), small + growth.megabytes)
+}
+
 /** For figures that must be large. `must` and `aim` may each be left out. */
 export function atLeast({ must, aim }, measured) {
   return verdictOf(measured, { must, aim }, (limit, value) => 1 - value / limit)

@@ -31,16 +31,9 @@ function utc(local) {
   return `${local} + CASE WHEN ${summer} THEN INTERVAL 5 HOUR ELSE INTERVAL 6 HOUR END`
 }
 
-const aggregates = file => `
-  SELECT
-    count(*) AS "rows",
-    sum(round(kwh * 1000)) AS "milliKwh",
-    sum(epoch(start) / 900) AS "startSum",
-    sum(epoch(revision) - ${revisionsFrom}) AS "revisionSum",
-    count(*) FILTER (estimated) AS "estimated",
-    count(*) FILTER (surplus) AS "surplus",
-    sum(CAST(right(esiid, 4) AS INTEGER)) AS "esiidSum"
-  FROM (
+/** Typed intervals out of a file of ours, `start` and `revision` without a zone, in UTC. */
+export function intervalsSql(file, kwhType) {
+  return `
     SELECT esiid, ${utc('begin')} AS start, ${utc('revised')} AS revision, kwh, estimated, surplus
     FROM (
       SELECT
@@ -56,12 +49,23 @@ const aggregates = file => `
         dateformat = '%m/%d/%Y', timestampformat = '%m/%d/%Y %H:%M:%S',
         columns = {
           'ESIID': 'VARCHAR', 'USAGE_DATE': 'DATE', 'REVISION_DATE': 'TIMESTAMP', 'USAGE_START_TIME': 'VARCHAR',
-          'USAGE_END_TIME': 'TIME', 'USAGE_KWH': 'DOUBLE', 'ESTIMATED_ACTUAL': 'VARCHAR',
+          'USAGE_END_TIME': 'TIME', 'USAGE_KWH': '${kwhType}', 'ESTIMATED_ACTUAL': 'VARCHAR',
           'CONSUMPTION_SURPLUSGENERATION': 'VARCHAR'
         })
       WHERE USAGE_KWH IS NOT NULL
-    )
-  )`
+    )`
+}
+
+const aggregates = file => `
+  SELECT
+    count(*) AS "rows",
+    sum(round(kwh * 1000)) AS "milliKwh",
+    sum(epoch(start) / 900) AS "startSum",
+    sum(epoch(revision) - ${revisionsFrom}) AS "revisionSum",
+    count(*) FILTER (estimated) AS "estimated",
+    count(*) FILTER (surplus) AS "surplus",
+    sum(CAST(right(esiid, 4) AS INTEGER)) AS "esiidSum"
+  FROM (${intervalsSql(file, 'DOUBLE')})`
 
 /** A contender's `run` with so many threads. */
 export function reader(threads) {
