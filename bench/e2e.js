@@ -1,11 +1,11 @@
 // The whole way, from `.asc` files to intervals and to committed rows. See README.md.
 import { dailyFiles, oneFile } from './e2e/files.js'
-import { contenders, race, settingsOf } from './e2e/measure.js'
+import { contenders, race } from './e2e/measure.js'
 import { sectionsOf } from './e2e/report.js'
-import { idleRssMb } from './shared/ask.js'
+import { idleRssMb, settingsOf } from './shared/ask.js'
 import { deadlineAfter, runBench, say } from './shared/command.js'
 import { thousands } from './shared/figures.js'
-import { settingsOf as serverSettings, startPostgres } from './shared/postgres.js'
+import { serverSettings, startPostgres } from './shared/postgres.js'
 
 await runBench({
   name: 'e2e',
@@ -25,8 +25,7 @@ await runBench({
 async function measure(options) {
   const [megabytes, large, files, rounds] = ['megabytes', 'large', 'files', 'rounds'].map(name => Number(options[name]))
   const entrants = contenders.filter(({ name }) => options.contenders.split(',').includes(name))
-  const settings = {}
-  for (const entrant of entrants) settings[entrant.name] = await settingsOf(entrant)
+  const settings = await settingsOf(entrants, new URL('e2e/', import.meta.url))
   const deliveries = []
   for (const size of [megabytes, large].filter(Boolean)) {
     say(`files: one of ${size} MB`)

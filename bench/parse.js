@@ -3,9 +3,9 @@
 import { readClockChanges } from './parse/clock-change.js'
 import { own } from './parse/figures.js'
 import { shapes } from './parse/files.js'
-import { askContender, contenders, race } from './parse/measure.js'
+import { contenders, race } from './parse/measure.js'
 import { sectionsOf } from './parse/report.js'
-import { idleRssMb } from './shared/ask.js'
+import { idleRssMb, settingsOf } from './shared/ask.js'
 import { deadlineAfter, runBench } from './shared/command.js'
 
 await runBench({
@@ -35,8 +35,7 @@ async function measure(options) {
     const fit = size > megabytes ? entrants.filter(entrant => entrant.large) : entrants
     for (const shape of chosen) races.push(await race(fit, { shape, megabytes: size, ...common }))
   }
-  const settings = {}
-  for (const { name } of entrants) settings[name] = await askContender('settings', name)
+  const settings = await settingsOf(entrants, new URL('parse/', import.meta.url))
   const readers = entrants.filter(({ floor }) => !floor).map(({ name }) => name)
   const clockChanges = await readClockChanges(readers)
   return { megabytes, large, rounds, settings, idleRssMb: await idleRssMb(), clockChanges, races }

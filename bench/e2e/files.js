@@ -1,13 +1,12 @@
 // Makes the files that are taken in, plain and as SMT sends them, and notes what must come of them.
 import { mkdirSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { makePgpKey, wrapAsSmt } from '@intelliwatt/smt-ingest/testing'
+import { addTotals, emptyTotals, makePgpKey, totalsOf, wrapAsSmt } from '@intelliwatt/smt-ingest/testing'
 import { meterDay, meterDays } from '../shared/meter-days.js'
 import { madeOnce, writeReport } from '../shared/report-files.js'
 import { StoredTruth } from '../shared/stored.js'
-import { TallyTruth } from '../shared/tally-truth.js'
 
-const recipe = 1
+const recipe = 2
 
 /** Reports of one day: of so many meters each, and one meter's days lie in so many files. */
 const daily = { meters: 6, days: 20, solarEvery: 8 }
@@ -36,9 +35,10 @@ function delivery(name, reports) {
     const [csv, asc] = ['csv', 'asc'].map(kind => `${folder}/${kind}`)
     for (const kind of [csv, asc]) mkdirSync(kind, { recursive: true })
     const { privateKey, publicKey } = await makePgpKey()
-    const [intervals, stored] = [new TallyTruth(), new StoredTruth()]
+    const totals = emptyTotals()
+    const stored = new StoredTruth()
     const take = day => {
-      intervals.add(day)
+      addTotals(totals, totalsOf([day]))
       stored.add(day)
     }
     const sizes = { csv: 0, asc: 0 }
@@ -50,6 +50,10 @@ function delivery(name, reports) {
       await writeFile(`${asc}/${report}.asc`, message)
       sizes.asc += message.length
     }
-    return { csv, asc, privateKey, files: reports.length, sizes, intervals: intervals.end(), stored: stored.end() }
+    return { csv, asc, privateKey, files: reports.length, sizes, intervals: sumsOf(totals), stored: stored.end() }
   })
+}
+
+function sumsOf({ rows, milliKwh, estimated }) {
+  return { rows: rows.accepted, milliKwh: milliKwh.consumption + milliKwh['surplus-generation'], estimated }
 }

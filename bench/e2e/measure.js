@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { ask } from '../shared/ask.js'
 import { say } from '../shared/command.js'
-import { addPass, differences, emptyRun, takeTurns } from '../shared/contest.js'
+import { addPass, differences, emptyRun, lastPassText, takeTurns } from '../shared/contest.js'
 import { PostgresPlace } from '../shared/postgres.js'
 import { oneFile } from './files.js'
 
@@ -14,10 +14,6 @@ export const contenders = [
   { name: 'asc-to-intervals', own: true },
   { name: 'asc-to-postgres', own: true, stores: true }
 ]
-
-export function settingsOf({ name }) {
-  return ask(runOne, 'settings', name)
-}
 
 /** Lets contenders take in all files of a delivery. */
 export async function race(entrants, server, title, delivery, { warmUpMegabytes, rounds, deadline }) {
@@ -35,7 +31,7 @@ export async function race(entrants, server, title, delivery, { warmUpMegabytes,
       const truth = { ...delivery.stored, committed: delivery.files }
       return { wrong: differences({ ...(await place.look()), ...found }, truth), ...figures }
     })
-    say(`${title}, round ${round}: ${entrant.name} ${run.wrong ?? `${run.seconds.at(-1).toFixed(3)} s`}`)
+    say(`${title}, round ${round}: ${entrant.name} ${lastPassText(run)}`)
   })
   for (const each of [place, spare]) await each.empty()
   const { sizes, files, intervals } = delivery

@@ -1,8 +1,10 @@
 // Writes what was measured: Markdown for the terminal and for RESULTS.md.
 import {
+  databaseText,
   megabytesText,
   percent,
   ratioIn,
+  rightRun,
   rightRuns,
   rssOf,
   secondsOf,
@@ -13,7 +15,6 @@ import {
   wrongRuns
 } from '../shared/figures.js'
 import { widestSpread, wrongAnswers } from '../shared/findings.js'
-import { serverText } from '../shared/postgres.js'
 import { contenders } from './measure.js'
 import { reachTable } from './reach.js'
 
@@ -28,7 +29,7 @@ export function sectionsOf(results) {
     races: races.map(race => `### ${race.title}\n\n${raceTable(race)}`).join('\n\n'),
     reach: reachTable(results, contenders),
     settings: settingsTable(results),
-    findings: [...races.flatMap(wrongAnswers), widestSpread(races)].join('\n')
+    findings: [...races.flatMap(costOfStages), ...races.flatMap(wrongAnswers), widestSpread(races)].join('\n')
   }
 }
 
@@ -41,7 +42,7 @@ function scope({ machine, rounds, minutes, races, postgres, idleRssMb }) {
     `${sizes.join(' · ')}.`,
     `Medians of ${rounds} rounds, smallest and largest in brackets; the run took ${minutes} minutes.`,
     `${machine}. A Node process that does nothing peaks at ${megabytesText(idleRssMb)}.`,
-    `\n${serverText(postgres)}`
+    `\n${databaseText('PostgreSQL', postgres)}`
   ].join('\n')
 }
 
@@ -62,4 +63,15 @@ function raceTable(race) {
 function speedText(race, { name }) {
   const ratio = ratioIn(race, name, yardstick)
   return ratio === undefined || name === yardstick ? '' : percent(ratio)
+}
+
+/** What each step takes on top of the one before. */
+function costOfStages(race) {
+  const steps = ['csv-to-intervals', 'asc-to-intervals', 'asc-to-postgres'].map(name => rightRun(race, name))
+  if (steps.includes(undefined)) return []
+  const [parsing, opening, storing] = steps.map(secondsOf)
+  const more = [opening - parsing, storing - opening].map(seconds => `${seconds.toFixed(2)} s`)
+  return [
+    `- ${race.title}: reading and parsing the CSV takes ${parsing.toFixed(2)} s; opening the messages adds ${more[0]}, storing ${more[1]}.`
+  ]
 }

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { randomFrom } from '@intelliwatt/smt-ingest/testing'
 import { meterDays } from '../shared/meter-days.js'
 import { madeOnce, writeReport, writeWhole } from '../shared/report-files.js'
-import { TallyTruth } from '../shared/tally-truth.js'
+import { TallyTruth } from './tally-truth.js'
 
 /** The three orders and forms a file comes in. */
 export const shapes = ['sorted', 'shuffled', 'quoted']

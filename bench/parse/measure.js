@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { ask, readThrough } from '../shared/ask.js'
 import { say } from '../shared/command.js'
-import { addPass, differences, emptyRun, takeTurns } from '../shared/contest.js'
+import { addPass, differences, emptyRun, lastPassText, takeTurns } from '../shared/contest.js'
 import { titleOf } from './figures.js'
 import { fileOf } from './files.js'
 
@@ -42,7 +42,7 @@ export async function race(entrants, { shape, megabytes, warmUpMegabytes, rounds
   await takeTurns(entrants, { rounds, deadline }, async (entrant, round) => {
     const run = runs[entrants.indexOf(entrant)]
     await addPass(run, () => pass(entrant, entrant.rounds ? short : long, file))
-    say(`${title}, round ${round}: ${entrant.name} ${run.wrong ?? `${run.seconds.at(-1).toFixed(3)} s`}`)
+    say(`${title}, round ${round}: ${entrant.name} ${lastPassText(run)}`)
   })
   return { title, shape, megabytes, bytes: file.bytes, rows: file.truth.rows, runs }
 }

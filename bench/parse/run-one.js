@@ -2,11 +2,10 @@
 //
 //   pass <name> <warm-up file> <file>    the warm-up, then the timed pass; the answer checked is that of the timed one
 //   prefixes <name> <file> <folder>      the same `run` over the file's first row, its first two rows, and so on
-//   settings <name>                      version and settings only
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { answer, peakRssMb } from '../shared/ask.js'
 
-await answer({ pass, prefixes, settings })
+await answer({ pass, prefixes })
 
 function load(name) {
   return import(`./contenders/${name}.js`)
@@ -33,9 +32,4 @@ async function prefixes(name, file, folder) {
     rmSync(prefix)
   }
   return found
-}
-
-async function settings(name) {
-  const { version, settings } = await load(name)
-  return { version, settings }
 }

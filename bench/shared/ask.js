@@ -5,6 +5,8 @@ import { createReadStream, readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
+const about = fileURLToPath(new URL('about.js', import.meta.url))
+
 /** Asks a program for one of its tasks. Its error is thrown here, without the stack. */
 export async function ask(program, task, ...values) {
   const child = spawn(process.execPath, [program, task, ...values], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -32,8 +34,17 @@ export function peakRssMb(pid = 'self') {
 
 /** Peak memory of a Node process that does nothing. */
 export async function idleRssMb() {
-  const { rssMb } = await ask(fileURLToPath(new URL('idle.js', import.meta.url)), 'idle')
+  const { rssMb } = await ask(about, 'idle')
   return rssMb
+}
+
+/** Versions and settings of contenders, whose files stand in `contenders/` of a folder. */
+export async function settingsOf(entrants, folder) {
+  const settings = {}
+  for (const { name } of entrants) {
+    settings[name] = await ask(about, 'settings', new URL(`contenders/${name}.js`, folder).href)
+  }
+  return settings
 }
 
 /** Files come from the page cache for the first contender too. */

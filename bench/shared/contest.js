@@ -26,6 +26,11 @@ export async function addPass(run, pass) {
   run.rssMb.push(rssMb)
 }
 
+/** The last pass in a word, for those who wait. */
+export function lastPassText({ wrong, seconds }) {
+  return wrong ?? `${seconds.at(-1).toFixed(3)} s`
+}
+
 /** What a contender found otherwise than the maker of the file knows, or null. */
 export function differences(found, truth) {
   const [first, ...more] = Object.keys(truth).filter(name => found[name] !== truth[name])

@@ -58,6 +58,12 @@ export function tableOf(head, rows) {
   return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }
 
+/** Settings of a database in words. */
+export function databaseText(name, settings) {
+  const texts = Object.entries(settings).map(([setting, value]) => `\`${setting}\` ${value}`)
+  return `${name}, the same for all: ${texts.join(', ')}.`
+}
+
 export function settingsTable({ settings }) {
   const rows = Object.entries(settings).map(([name, { version, settings }]) => [name, version, settings])
   return tableOf(['contender', 'version', 'settings'], rows)

@@ -59,21 +59,16 @@ const named = [
 ]
 
 /** What decides how much a commit is worth, and what it costs. */
-export function settingsOf({ connectionString }) {
+export function serverSettings({ connectionString }) {
   return connected(connectionString, async client => {
     const settings = {}
     for (const name of named) {
       const { rows } = await client.query('SELECT current_setting($1) AS value', [name])
       settings[name] = rows[0].value
     }
-    return settings
+    const { rows } = await client.query('SELECT datcollate FROM pg_database WHERE datname = current_database()')
+    return { ...settings, collation: rows[0].datcollate }
   })
-}
-
-/** The same in words. */
-export function serverText(settings) {
-  const texts = Object.entries(settings).map(([name, value]) => `\`${name}\` ${value}`)
-  return `PostgreSQL, the same for all: ${texts.join(', ')}.`
 }
 
 /** A schema of the server, which is a store. */

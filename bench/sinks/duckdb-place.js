@@ -8,6 +8,17 @@ export const limits = { threads: 1, memoryLimit: '128MB' }
 
 export const instanceOptions = { threads: String(limits.threads), memory_limit: limits.memoryLimit }
 
+/** What DuckDB says of itself with these limits. */
+export async function duckDbSettings() {
+  const instance = await DuckDBInstance.create(':memory:', instanceOptions)
+  const connection = await instance.connect()
+  const found = await connection.runAndReadAll(`SELECT version() AS version,
+    current_setting('threads')::VARCHAR AS threads, current_setting('memory_limit') AS memory_limit`)
+  connection.closeSync()
+  instance.closeSync()
+  return found.getRowObjectsJS()[0]
+}
+
 /** A file, which is a store. */
 export class DuckDbPlace {
   /** What a contender is told. */

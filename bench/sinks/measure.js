@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ask, readThrough } from '../shared/ask.js'
 import { say } from '../shared/command.js'
-import { addPass, differences, emptyRun, takeTurns } from '../shared/contest.js'
+import { addPass, differences, emptyRun, lastPassText, takeTurns } from '../shared/contest.js'
 import { PostgresPlace } from '../shared/postgres.js'
 import { folder } from '../shared/report-files.js'
 import { DuckDbPlace } from './duckdb-place.js'
@@ -31,10 +31,6 @@ export const cases = [
   { name: 'newer revision', file: 'newer', holds: 'newer' }
 ]
 
-export function settingsOf({ name }) {
-  return ask(runOne, 'settings', name)
-}
-
 /** Races by database and case, and what was seen of the stores that came of them. */
 export async function race(entrants, server, { meters, days, rounds, deadline }) {
   const files = await filesFor(meters, days)
@@ -46,24 +42,23 @@ export async function race(entrants, server, { meters, days, rounds, deadline })
   await takeTurns(entrants, { rounds, deadline }, async ({ name, database, own }, round) => {
     const [place, spare] = ['store', 'spare'].map(word => placeOf[database](server, word))
     const store = stores.find(store => store.name === name)
+    const passes = races.flatMap(race => race.runs.filter(run => run.name === name).map(run => [race.case, run]))
     await place.empty()
-    for (const race of races) {
-      const run = race.runs.find(run => run.name === name)
-      if (!run) continue
-      const { file, holds, state = 'committed' } = cases.find(({ name }) => name === race.case)
+    for (const [title, run] of passes) {
+      const { file, holds, state = 'committed' } = cases.find(({ name }) => name === title)
       await spare.empty()
       await addPass(run, async () => {
         const warmUpStrings = [JSON.stringify(spare.place), warmUp.paths.empty]
         const strings = [JSON.stringify(place.place), files.paths[file]]
         const { found, ...figures } = await ask(runOne, 'load', name, ...warmUpStrings, ...strings)
-        store.sizes[race.case] = await place.size()
+        store.sizes[title] = await place.size()
         await place.settle()
         const truth = { ...files[holds], ...(own && { state }) }
         return { wrong: differences({ ...(await place.look()), ...found }, truth), ...figures }
       })
-      say(`round ${round}, ${name}, ${race.case}: ${run.wrong ?? `${run.seconds.at(-1).toFixed(3)} s`}`)
+      say(`round ${round}, ${name}, ${title}: ${lastPassText(run)}`)
     }
-    if (database === 'PostgreSQL' && !store.monthMs[round - 1]) {
+    if (database === 'PostgreSQL' && passes.every(([, { wrong }]) => wrong === null)) {
       const { monthMs, allMs } = await readingTimes(place, { meters, days })
       store.monthMs.push(monthMs)
       store.allMs.push(allMs)

@@ -1,7 +1,7 @@
 // The figures this library wants to reach, against what was measured.
-import { median, ratioIn, tableOf, times } from '../shared/figures.js'
+import { median, megabytesText, ratioIn, rightRun, rssOf, tableOf, times } from '../shared/figures.js'
 import { atLeast, atMost } from '../shared/verdicts.js'
-import { cases } from './measure.js'
+import { cases, contenders } from './measure.js'
 
 const figures = [
   { own: 'postgres-days', rival: 'multi-row-insert', must: 15 },
@@ -18,36 +18,49 @@ const readingMust = 2
 
 export function reachTable({ races, stores }) {
   const compared = cases.filter(({ onlyOwn }) => !onlyOwn).map(({ name }) => name)
-  const ratios = figures.map(({ own, rival, must }) => {
-    const measured = compared.map(name =>
-      races
-        .filter(race => race.case === name)
-        .map(race => ratioIn(race, own, rival))
-        .find(ratio => ratio !== undefined)
-    )
-    return [`${own} as fast as ${rival}`, `${must}x`, ...measured.map(shown), atLeast({ must }, measured)]
-  })
+  const inEach = figureOf => compared.map(name => first(races.filter(race => race.case === name).map(figureOf)))
   const [daysStore, rowsStore] = ['postgres-days', 'postgres-rows'].map(own => stores.find(({ name }) => name === own))
+
+  const speed = figures.map(({ own, rival, must }) => {
+    const ratios = inEach(race => ratioIn(race, own, rival))
+    return [`${own}: as fast as ${rival}`, `${must}x`, ...ratios.map(shown), atLeast({ must }, ratios)]
+  })
   const sizes = compared.map(name => share(sizeIn(daysStore, name), sizeIn(rowsStore, name)))
+  const sizeTexts = sizes.map(size => (size === undefined ? '' : `1/${(1 / size).toFixed(1)}`))
   const reading = share(monthOf(daysStore), monthOf(rowsStore))
+  const readingTexts = compared.map((_, i) => (i === compared.length - 1 ? shown(reading) : ''))
+  const memory = contenders
+    .filter(({ own }) => own)
+    .map(({ name }) => [
+      `${name}: peak memory`,
+      '',
+      ...inEach(race => peakIn(race, name)).map(peak => peak ?? ''),
+      'no figure was set'
+    ])
+
   return tableOf(
     ['figure', 'must', ...compared, 'verdict'],
     [
-      ...ratios,
+      ...speed,
+      ['size: days to rows', 'at most 1/8', ...sizeTexts, atMost({ must: sizeMust }, sizes)],
       [
-        'size of the layout days, of rows',
-        'at most 1/8',
-        ...sizes.map(size => (size === undefined ? '' : `1/${(1 / size).toFixed(1)}`)),
-        atMost({ must: sizeMust }, sizes)
-      ],
-      [
-        'reading a month of one meter, days to rows',
+        'a month of one meter: days to rows',
         `at most ${readingMust}x`,
-        ...compared.map((_, i) => (i === compared.length - 1 ? shown(reading) : '')),
+        ...readingTexts,
         atMost({ must: readingMust }, [reading])
-      ]
+      ],
+      ...memory
     ]
   )
+}
+
+function first(values) {
+  return values.find(value => value !== undefined)
+}
+
+function peakIn(race, name) {
+  const run = rightRun(race, name)
+  return run && megabytesText(rssOf(run))
 }
 
 function shown(ratio) {
@@ -64,5 +77,5 @@ function sizeIn(store, name) {
 }
 
 function monthOf(store) {
-  return store && median(store.monthMs)
+  return store && store.monthMs.length > 0 ? median(store.monthMs) : undefined
 }

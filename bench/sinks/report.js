@@ -1,5 +1,6 @@
 // Writes what was measured: Markdown for the terminal and for RESULTS.md.
 import {
+  databaseText,
   median,
   megabytesText,
   ratioIn,
@@ -14,7 +15,6 @@ import {
   wrongRuns
 } from '../shared/figures.js'
 import { lossesText, lossesTo, nearestRival, widestSpread, wrongAnswers } from '../shared/findings.js'
-import { serverText } from '../shared/postgres.js'
 import { contenders } from './measure.js'
 import { reachTable } from './reach.js'
 
@@ -36,13 +36,14 @@ export function sectionsOf(results) {
   }
 }
 
-function scope({ machine, meters, days, rounds, minutes, bytes, races, postgres, missing, idleRssMb }) {
+function scope({ machine, meters, days, rounds, minutes, bytes, races, databases, missing, idleRssMb }) {
   return [
     `${thousands(races[0].rows)} intervals: ${meters} meters, ${days} days, every tenth meter with a second direction; a file of ${megabytesText(bytes / 1e6)}.`,
     `Medians of ${rounds} rounds (3 for the slow ones), smallest and largest in brackets; the run took ${minutes} minutes.`,
     ...missing.map(name => `**${name} took no part: its program is not installed.**`),
     `${machine}. A Node process that does nothing peaks at ${megabytesText(idleRssMb)}.`,
-    `\n${serverText(postgres)}`
+    '',
+    ...Object.entries(databases).map(([name, settings]) => `- ${databaseText(name, settings)}`)
   ].join('\n')
 }
 

@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { parse } from 'csv-parse'
 import { versionOf } from '../../shared/package-version.js'
-import { Tally } from '../../shared/tally.js'
 import { takeRow } from './convert.js'
+import { Tally } from './tally.js'
 
 export const version = versionOf('csv-parse')
 export const settings = "`from_line: 2`, `delimiter: ','`, `record_delimiter: '\\n'`"

@@ -5,8 +5,8 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { parse } from 'csv-parse'
 import { versionOf } from '../../shared/package-version.js'
-import { Tally } from '../../shared/tally.js'
 import { takeRow } from './convert.js'
+import { Tally } from './tally.js'
 
 export const version = versionOf('csv-parse')
 export const settings = "`columns: true`, `delimiter: ','`, `record_delimiter: '\\n'`"

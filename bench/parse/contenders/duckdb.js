@@ -8,8 +8,8 @@
 // a join to a table of offsets per date 1.25 times. All three put the repeated hour on its first pass.
 import { DuckDBInstance } from '@duckdb/node-api'
 import { versionOf } from '../../shared/package-version.js'
-import { revisionsFrom } from '../../shared/tally.js'
 import { instantsOf } from './convert.js'
+import { revisionsFrom } from './tally.js'
 
 export const version = versionOf('@duckdb/node-api')
 

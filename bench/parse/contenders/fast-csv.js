@@ -4,8 +4,8 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { parse } from 'fast-csv'
 import { versionOf } from '../../shared/package-version.js'
-import { Tally } from '../../shared/tally.js'
 import { takeRow } from './convert.js'
+import { Tally } from './tally.js'
 
 export const version = versionOf('fast-csv')
 export const settings = '`headers: false`, `skipLines: 1`'

@@ -2,8 +2,8 @@
 // else. It trusts the order of the columns and the width of dates and times, checks no cell, counts no rejected row,
 // names no line, and puts the repeated hour of November on its first pass. The difference to ours is what comfort costs.
 import { createReadStream } from 'node:fs'
-import { Tally } from '../../shared/tally.js'
 import { instantsOf } from './convert.js'
+import { Tally } from './tally.js'
 
 export const version = process.version
 export const settings = 'chunks of 1 MiB'

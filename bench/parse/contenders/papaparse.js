@@ -4,9 +4,9 @@
 import { createReadStream } from 'node:fs'
 import Papa from 'papaparse'
 import { versionOf } from '../../shared/package-version.js'
-import { Tally } from '../../shared/tally.js'
 import { takeRow } from './convert.js'
 import { isQuoted } from './is-quoted.js'
+import { Tally } from './tally.js'
 
 export const version = versionOf('papaparse')
 export const settings = "`chunk`, `fastMode: true` (off for quoted files), `delimiter: ','`, `newline: '\\n'`"

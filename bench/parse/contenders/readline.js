@@ -3,9 +3,9 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { Tally } from '../../shared/tally.js'
 import { takeRow } from './convert.js'
 import { isQuoted } from './is-quoted.js'
+import { Tally } from './tally.js'
 
 export const version = process.version
 export const settings =

@@ -4,9 +4,9 @@
 import { createReadStream } from 'node:fs'
 import { inferSchema, initParser } from 'udsv'
 import { versionOf } from '../../shared/package-version.js'
-import { Tally } from '../../shared/tally.js'
 import { takeRow } from './convert.js'
 import { isQuoted } from './is-quoted.js'
+import { Tally } from './tally.js'
 
 export const version = versionOf('udsv')
 export const settings =

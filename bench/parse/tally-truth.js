@@ -1,6 +1,6 @@
 // What a `Tally` over some meter-days must come to, from their maker, who shares no code with any reader.
 import { addTotals, emptyTotals, expectedIntervals, totalsOf } from '@intelliwatt/smt-ingest/testing'
-import { revisionsFrom } from './tally.js'
+import { revisionsFrom } from './contenders/tally.js'
 
 export class TallyTruth {
   #truth = { rows: 0, milliKwh: 0, startSum: 0, revisionSum: 0, estimated: 0, surplus: 0, esiidSum: 0 }
