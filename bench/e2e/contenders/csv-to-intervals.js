@@ -1,0 +1,9 @@
+// Ours: the plain CSV to intervals, nothing stored.
+import { openIntervals } from '../intervals.js'
+
+export { ownVersion as version } from '../../shared/package-version.js'
+export const settings = '`IntervalParser`'
+
+export async function open({ csv }) {
+  return openIntervals(csv)
+}
