@@ -60,7 +60,9 @@ export class PostgresStore {
     } catch (error) {
       await store.close()
       if (!(error instanceof SinkError) || error.code !== 'STORE_WRITE') throw error
-      throw new SinkError('STORE_OPEN', 'the store’s tables are not ours', { cause: error.cause })
+      // A password, a name or a permission that is wrong, or tables that are not ours: the database says which.
+      const { cause } = error
+      throw new SinkError('STORE_OPEN', `the store cannot be opened: ${(cause as Error).message}`, { cause })
     }
   }
 
