@@ -3,7 +3,12 @@ import { merged } from './delivery.js'
 
 const NDJSON_HASH = 16
 
-/** The first thing that is wrong, by name; undefined when all is well. */
+/**
+ * The first thing that is wrong, by name; undefined when all is well.
+ * @param {any} seen
+ * @param {any[]} files
+ * @param {boolean} isEnd
+ */
 export function wrong(seen, files, isEnd) {
   return (
     (seen.contents ? wrongContents(seen, files, isEnd) : wrongRows(seen, files)) ??

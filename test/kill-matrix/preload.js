@@ -1,5 +1,5 @@
 // Loaded before the command (`node --import`): wraps public functions of the libraries below it, and kills its own
-// process at the n-th call that is the wanted point. The command itself knows nothing of it.
+// process (or stops it, with SIGSTOP) at the n-th call that is the wanted point. The command knows nothing of it.
 import { writeFileSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
@@ -7,23 +7,23 @@ import timers from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { points } from './points.js'
 
-const { sink, point, nth, lingerMs, report } = JSON.parse(process.env.SMT_KILL)
+const { sink, point, nth, lingerMs, signal = 'SIGKILL', report } = JSON.parse(process.env.SMT_KILL)
 const counts = Object.fromEntries(Object.keys(points[sink]).map(name => [name, 0]))
 
-/** Tells of a call; does not come back from the point. */
+/** Tells of a call; a kill does not come back from the point. */
 function happened(event) {
   for (const [name, matches] of Object.entries(points[sink])) {
     if (!matches(event)) continue
     counts[name]++
-    if (name === point && counts[name] === nth) die()
+    if (name === point && counts[name] === nth) end()
   }
 }
 
-function die() {
+function end() {
   // What was sent goes on meanwhile, in another thread or in the server; its answer is never seen.
   if (lingerMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lingerMs)
   writeFileSync(report, point)
-  process.kill(process.pid, 'SIGKILL')
+  process.kill(process.pid, signal)
 }
 
 if (point === undefined && report !== undefined) process.on('exit', () => writeFileSync(report, JSON.stringify(counts)))

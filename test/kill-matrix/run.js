@@ -2,15 +2,9 @@
 // npm run kill-matrix -- --sink postgres-days --trials 300 [--seed 7] [--only 12] [--jobs 2]
 //
 // What is done follows from the seed and the number of the trial, so that a failure can be had again.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { FakeSftpServer } from '@intelliwatt/smt-ingest/testing'
-import { startPostgres } from '../support/postgres-server.js'
-import { makeDelivery } from './delivery.js'
+import { openMatrix } from './matrix.js'
 import { points } from './points.js'
-import { DuckDbStand, NdjsonStand, PostgresStand } from './stores.js'
 import { measure, planTrial, runTrial } from './trial.js'
 
 const { values } = parseArgs({
@@ -29,36 +23,13 @@ if (![trials, jobs, seed, only ?? 0].every(Number.isInteger)) throw new Error('a
 const sinks = Object.keys(points).filter(name => values.sink === 'all' || name === values.sink)
 if (sinks.length === 0) throw new Error(`--sink is ${Object.keys(points).join(', ')} or all`)
 
-const folder = mkdtempSync(join(tmpdir(), 'smt-ingest-kill-'))
-const delivery = await makeDelivery(join(folder, 'in'), seed)
-const server = await FakeSftpServer.start({ directory: delivery.folder })
-const identity = join(folder, 'id_ed25519')
-writeFileSync(identity, server.login.privateKey, { mode: 0o600 })
-const login = ['--identity', identity, '--host-key', server.fingerprint]
-const postgres = sinks.some(sink => sink.startsWith('postgres')) ? await startPostgres() : undefined
-const pool = postgres && PostgresStand.connect(postgres.connectionString)
-
-const matrix = {
-  folder,
-  delivery,
-  nextReport: 0,
-  sftp: { argsFor: path => ['--from', `sftp://smt@127.0.0.1:${server.port}${path}`, ...login] },
-  async stand(sink, id) {
-    const name = `${sink}_${id}`.replaceAll('-', '_')
-    if (sink === 'duckdb') return new DuckDbStand(join(folder, name))
-    if (sink === 'ndjson') return new NdjsonStand(join(folder, name))
-    return new PostgresStand(pool, postgres.connectionString, name, sink.replace('postgres-', ''))
-  }
-}
+const matrix = await openMatrix(seed)
 
 process.stdout.write(`seed ${seed}, ${trials} trials for each sink\n`)
 let failures = 0
 for (const sink of sinks) failures += await runAll(sink)
-await pool?.end()
-await postgres?.remove()
-await server.close()
-if (failures === 0) rmSync(folder, { recursive: true })
-else process.stderr.write(`what was left: ${folder}\n`)
+await matrix.close(failures === 0)
+if (failures > 0) process.stderr.write(`what was left: ${matrix.folder}\n`)
 process.exitCode = failures === 0 ? 0 : 1
 
 /** All trials of one sink, some at a time; gives how many went wrong. */

@@ -68,6 +68,7 @@ export class DuckDbStand {
 
   /** Nobody else can hold the file: the next run takes a dead one's claims over at once. */
   async waitForLease() {}
+  async endLeases() {}
 
   async remove() {
     rmSync(this.#folder, { recursive: true })
@@ -76,11 +77,11 @@ export class DuckDbStand {
 
 /** A schema of a PostgreSQL database. */
 export class PostgresStand {
-  #pool
+  #url
   #schema
 
-  constructor(pool, url, schema, layout) {
-    this.#pool = pool
+  constructor(url, schema, layout) {
+    this.#url = url
     this.#schema = schema
     const address = new URL(url)
     for (const [name, value] of Object.entries({ schema, layout, application_name: schema })) {
@@ -89,53 +90,60 @@ export class PostgresStand {
     this.to = address.href
   }
 
-  async look() {
-    const client = await this.#pool.connect()
-    const ask = async (text, values) => (await client.query(text, values)).rows
-    try {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ')
+  look() {
+    return this.#connected(async ask => {
+      await ask('BEGIN ISOLATION LEVEL REPEATABLE READ')
       const left = await ask(`SELECT relname FROM pg_class WHERE relname LIKE 'staging%' AND relnamespace =
         (SELECT oid FROM pg_namespace WHERE nspname = '${this.#schema}')`)
       const [{ there }] = await ask(`SELECT to_regclass('${this.#schema}.files') IS NOT NULL AS there`)
       if (!there) return seen([], [], [], [])
-      await client.query(`SET LOCAL search_path = ${this.#schema}`)
+      await ask(`SET LOCAL search_path = ${this.#schema}`)
       const rows = await ask(rowsSql(instant => `(extract(epoch FROM ${instant}) * 1000)::bigint`))
       const names = left.map(({ relname }) => relname)
       return seen(await ask(filesSql), await ask(entriesSql), rows, names)
-    } finally {
-      await client.query('ROLLBACK')
-      client.release()
-    }
+    })
+  }
+
+  /** A dead worker's claim holds until its lease is over, which begins when its last statement has. */
+  async waitForLease() {
+    await this.#connected(async ask => {
+      const working = `SELECT FROM pg_stat_activity WHERE application_name = '${this.#schema}'`
+      for (let i = 0; (await ask(working)).length > 0; i++) {
+        if (i === 2000) throw new Error('a killed run’s connection is still at work after 10 s')
+        await pause(5)
+      }
+    })
+    await this.endLeases()
   }
 
   /**
-   * A dead worker's claim holds until its lease is over. Nothing shortens a lease from outside, so it is over by an
-   * UPDATE, as it would be when its time has passed; that it is no longer than a lease is checked.
+   * Nothing shortens a lease from outside, so it is over by an UPDATE, as it would be when its time has passed; that it
+   * is no longer than a lease is checked.
    */
-  async waitForLease() {
-    const ask = async text => (await this.#pool.query(text)).rows
-    const working = `SELECT FROM pg_stat_activity WHERE application_name = '${this.#schema}'`
-    for (let i = 0; (await ask(working)).length > 0; i++) {
-      if (i === 2000) throw new Error('a killed run’s connection is still at work after 10 s')
-      await pause(5)
-    }
-    if ((await this.look()).files.size === 0) return
-    const [{ ms }] =
-      await ask(`SELECT coalesce(max(extract(epoch FROM lease_until - clock_timestamp()) * 1000), 0) AS ms
-      FROM ${this.#schema}.files WHERE state IN ('claimed', 'staged')`)
-    if (Number(ms) > LEASE_MS) throw new Error(`a file is stuck for ${ms} ms, longer than one lease`)
-    await ask(`UPDATE ${this.#schema}.files SET lease_until = clock_timestamp() WHERE state IN ('claimed', 'staged')`)
+  endLeases() {
+    return this.#connected(async ask => {
+      const [{ there }] = await ask(`SELECT to_regclass('${this.#schema}.files') IS NOT NULL AS there`)
+      if (!there) return
+      const left = await ask(`SELECT name, extract(epoch FROM lease_until - clock_timestamp()) * 1000 AS ms
+        FROM ${this.#schema}.files WHERE state IN ('claimed', 'staged')`)
+      const stuck = left.find(({ ms }) => !(Number(ms) <= LEASE_MS))
+      if (stuck) throw new Error(`${stuck.name} is stuck for ${stuck.ms} ms, longer than one lease`)
+      await ask(`UPDATE ${this.#schema}.files SET lease_until = clock_timestamp() WHERE state IN ('claimed', 'staged')`)
+    })
   }
 
   async remove() {
-    await this.#pool.query(`DROP SCHEMA IF EXISTS ${this.#schema} CASCADE`)
+    await this.#connected(ask => ask(`DROP SCHEMA IF EXISTS ${this.#schema} CASCADE`))
   }
 
-  static connect(url) {
-    const pool = new pg.Pool({ connectionString: url, max: 8 })
-    // The server may be stopped before the last connection has said good-bye.
-    pool.on('error', () => {})
-    return pool
+  async #connected(work) {
+    const client = new pg.Client({ connectionString: this.#url })
+    await client.connect()
+    try {
+      return await work(async (text, values) => (await client.query(text, values)).rows)
+    } finally {
+      await client.end()
+    }
   }
 }
 
@@ -169,6 +177,7 @@ export class NdjsonStand {
 
   /** Nobody else can hold the folder: the next run takes a dead one's claims over at once. */
   async waitForLease() {}
+  async endLeases() {}
 
   async remove() {
     rmSync(this.#folder, { recursive: true, force: true })

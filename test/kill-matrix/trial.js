@@ -1,5 +1,6 @@
 // One trial: a run is killed, looked at, and begun again, until one comes to its end.
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -21,8 +22,13 @@ const NAMELESS_LOCK_MS = 2_100
 const sourceArgs = ({ delivery, sftp }, { order, overSftp }) =>
   overSftp ? sftp.argsFor(`/${order}`) : ['--from', join(delivery.folder, order)]
 
-/** Runs the command once, with a kill or without; gives how it ended. */
-async function pull(matrix, { sink, stand, ...source }, kill = {}) {
+/**
+ * Starts the command, to be killed as `kill` says, or not; `ended` tells how it ended.
+ * @param {any} matrix
+ * @param {{ sink: string, stand: { to: string }, order: string, overSftp: boolean }} work
+ * @param {{ at?: number, point?: string, nth?: number, lingerMs?: number, signal?: NodeJS.Signals }} [kill]
+ */
+export function start(matrix, { sink, stand, ...source }, kill = {}) {
   const report = join(matrix.folder, `report-${matrix.nextReport++}`)
   const args = ['pull', '--json', '--key', matrix.delivery.keyFile, ...sourceArgs(matrix, source)]
   const { at, ...wanted } = kill
@@ -30,18 +36,25 @@ async function pull(matrix, { sink, stand, ...source }, kill = {}) {
     env: { PATH: process.env.PATH, SMT_STORE: stand.to, SMT_KILL: JSON.stringify({ sink, report, ...wanted }) },
     stdio: ['ignore', 'pipe', 'pipe']
   })
+  return { child, report, ended: endOf(child, report, at) }
+}
+
+async function endOf(child, report, at) {
   const startedAt = performance.now()
   const deadline = setTimeout(() => child.kill('SIGABRT'), DEADLINE_MS)
   const moment = at === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), at)
   const said = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', text => (said[name] += text))
-  const [code, signal] = await new Promise(resolve => child.once('close', (...how) => resolve(how)))
+  const [code, signal] = await once(child, 'close')
   clearTimeout(deadline)
   clearTimeout(moment)
   const reported = existsSync(report) ? readFileSync(report, 'utf8') : undefined
   rmSync(report, { force: true })
   return { code, signal, reported, ...said, elapsedMs: performance.now() - startedAt }
 }
+
+/** Runs the command to its end. */
+const pull = (...what) => start(...what).ended
 
 /** What a whole run of one kind is like, without a kill: how often each point comes, and how long it takes. */
 export async function measure(matrix, sink, kind) {
@@ -53,7 +66,11 @@ export async function measure(matrix, sink, kind) {
   return { counts: JSON.parse(run.reported), elapsedMs: run.elapsedMs }
 }
 
-const filesOf = ({ delivery }, { order }) => (order === 'large' ? delivery.files : delivery.small)
+/**
+ * @param {any} matrix
+ * @param {{ order: string }} kind
+ */
+export const filesOf = ({ delivery }, { order }) => (order === 'large' ? delivery.files : delivery.small)
 
 /**
  * What is killed, and when, in one trial; all of it follows from the seed and the number. `measured` gives what a whole
@@ -63,8 +80,7 @@ export async function planTrial(measured, sink, seed, number) {
   const random = randomFrom(seed, sink, number)
   const below = n => Math.floor(random() * n)
   const names = Object.keys(points[sink])
-  // A stride that has no factor in common with any of their counts: the first trials are spread over them all.
-  const first = names[(number * 13) % names.length]
+  const first = names[number % names.length]
   const [order, overSftp] = [String(below(ORDERS)), below(4) === 0]
   const kind = largePoints.has(first) ? { order: 'large', overSftp: false } : { order, overSftp }
   const { counts, elapsedMs } = await measured(kind)
@@ -113,7 +129,7 @@ export async function runTrial(matrix, sink, number, { kind, kills }) {
 }
 
 /** A run that came to its end says so: a damaged file is its only failure. */
-function ended({ code, signal, stdout, stderr }) {
+export function ended({ code, signal, stdout, stderr }) {
   const lines = stdout.trim().split('\n')
   const failures = lines.filter(line => line.startsWith('{"type":"error"'))
   const isSummed = lines.at(-1).startsWith('{"type":"summary"')
