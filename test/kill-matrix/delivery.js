@@ -109,7 +109,8 @@ function damaged(armored) {
   return bytes
 }
 
-function rowOf({ esiid, direction, start, milliKwh, estimated, revision }) {
+/** A reading as a store must show it, and what it is compared by. */
+export function rowOf({ esiid, direction, start, milliKwh, estimated, revision }) {
   return {
     key: `${esiid} ${direction} ${start}`,
     value: `${(milliKwh / 1000).toFixed(5)} ${estimated} ${revision ?? -1}`,
