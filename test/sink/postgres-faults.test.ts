@@ -13,7 +13,7 @@ import { csv, days, deliver, fileOf } from '../conformance/sink.ts'
 import { breakingPool } from '../support/breaking-pool.ts'
 import { failureOf } from '../support/failure.ts'
 import { queryPostgres, schemaFor, usePostgres } from '../support/postgres.ts'
-import { requireReal } from '../support/real.ts'
+import { findReal, requireReal } from '../support/real.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
 const postgres = usePostgres()
@@ -216,13 +216,20 @@ async function smallDisk() {
   const [{ data_directory: data }] = (await ask('SHOW data_directory')) as [{ data_directory: string }]
   const { uid, gid } = statSync(data)
   chmodSync(folder, 0o755)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m,uid=${uid},gid=${gid},mode=0700`, 'tmpfs', folder])
+  execFileSync(findReal('mount')!, [
+    '-t',
+    'tmpfs',
+    '-o',
+    `size=${DISK_MB}m,uid=${uid},gid=${gid},mode=0700`,
+    'tmpfs',
+    folder
+  ])
   const space = `s_${basename(folder).replace(/\W/g, '').toLowerCase()}`
   await ask(`CREATE TABLESPACE ${space} LOCATION '${folder}'`)
   const url = new URL(postgres.connectionString)
   url.searchParams.set('options', `-c default_tablespace=${space}`)
   onTestFinished(async () => {
-    await ask(`DROP TABLESPACE ${space}`).finally(() => execFileSync('umount', ['-l', folder]))
+    await ask(`DROP TABLESPACE ${space}`).finally(() => execFileSync(findReal('umount')!, ['-l', folder]))
     rmSync(folder, { recursive: true })
   })
   return {

@@ -10,7 +10,7 @@ export interface Breakage {
 }
 
 /** The connection's way to the server. */
-export interface Wire {
+interface Wire {
   send(bytes: Buffer): void
   /** Ends it without a good-bye. */
   cut(): void
