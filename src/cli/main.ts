@@ -57,7 +57,7 @@ function buildProgram(run: Run): Command {
       'folder, or sftp://user@host:port/dir; repeatable [SMT_HOST, SMT_REMOTE_DIR, …]',
       collect
     )
-    .option('--to <store>', 'duckdb:FILE or ndjson:DIR [SMT_STORE]')
+    .option('--to <store>', 'duckdb:FILE, ndjson:DIR or postgres://user@host/db?schema=smt&layout=days [SMT_STORE]')
     .option('--identity <file>', 'SSH private key [SMT_KEY]')
     .option('--password-file <file>', 'holds the SFTP password, instead of a key')
     .option('--host-key <fingerprint>', 'pin of the server’s key, SHA256:…; repeatable [SMT_HOST_KEY]', collect)

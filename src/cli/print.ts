@@ -77,15 +77,22 @@ export function receiptLines(receipt: Receipt): string[] {
       return [`- ${path}  ${reason?.message}`]
     case 'seen':
     case 'quarantined':
+      if (isPending(receipt)) return [`- ${path}  ${reason?.message}`]
       return [`✗ ${reason?.message ?? path}`, `    ${reason?.code}  ${reason?.advice}`]
   }
 }
 
 /** Whether a receipt makes the run's exit code 1. */
-export function isFailure({ known, state, rows, reason }: Receipt): boolean {
+export function isFailure(receipt: Receipt): boolean {
+  const { known, state, rows, reason } = receipt
   if (known) return false
-  const growing = reason?.code === 'CHANGING'
-  return state === 'quarantined' || (state === 'seen' && !growing) || (rows?.rejected ?? 0) > 0
+  const failed = state === 'seen' && reason?.code !== 'CHANGING' && !isPending(receipt)
+  return state === 'quarantined' || failed || (rows?.rejected ?? 0) > 0
+}
+
+/** Another worker has the file, or it failed in an earlier run and its next attempt is not due: nothing failed now. */
+function isPending({ reason }: Receipt): boolean {
+  return reason?.code === 'HELD' || reason?.code === 'WAITING'
 }
 
 /** What a file holds that nobody here reads, by name. */

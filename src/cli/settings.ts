@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { AscDecryptor } from '../decrypt/asc-decryptor.ts'
 import { ConfigError } from '../errors.ts'
+import type { PostgresSinkOptions } from '../sink/postgres.ts'
 import type { Sink } from '../sink/sink.ts'
 import { DirectorySource } from '../source/directory-source.ts'
 import { SftpSource } from '../source/sftp-source.ts'
@@ -49,13 +50,39 @@ export function buildSources(flags: SourceFlags, env: Env): readonly Source[] {
 export async function buildSink(to: string | undefined, env: Env): Promise<Sink> {
   const store = to ?? env.SMT_STORE
   if (!store) throw new ConfigError('CONFIG_INVALID', 'no store: give --to, or set SMT_STORE')
+  if (/^postgres(ql)?:\/\//.test(store)) {
+    const options = postgresOf(store, to === undefined)
+    return new (await import('../sink/postgres.ts')).PostgresSink(options)
+  }
   const [, kind, place] = /^(duckdb|ndjson):(.+)$/.exec(store) ?? []
   if (kind === 'duckdb') return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: place! })
   if (kind === 'ndjson') return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: place! })
   throw new ConfigError(
     'CONFIG_INVALID',
-    `--to is duckdb:FILE or ndjson:DIR, got ${/^[a-z]+:/i.exec(store)?.[0] ?? 'neither'}`
+    `--to is duckdb:FILE, ndjson:DIR or postgres://user@host/db, got ${/^[a-z]+:/i.exec(store)?.[0] ?? 'none of them'}`
   )
+}
+
+/** The two parameters `schema` and `layout` are ours; all else of the URL is for `pg`. */
+function postgresOf(store: string, mayHavePassword: boolean): PostgresSinkOptions {
+  const url = URL.canParse(store) ? new URL(store) : undefined
+  // What is not escaped may have cut a password in two: none of it is quoted.
+  if (url === undefined || url.hash !== '') {
+    throw new ConfigError('CONFIG_INVALID', '--to is not a URL that can be read: # / ? @ in a name are %23 %2F %3F %40')
+  }
+  for (const part of [url.username, url.password, url.pathname]) decode(part, '--to')
+  const { searchParams: parameters } = url
+  // A command line is seen by every user of the machine.
+  if (!mayHavePassword && (url.password !== '' || parameters.has('password'))) {
+    throw new ConfigError('CONFIG_INVALID', 'no password in --to: use PGPASSWORD or ~/.pgpass')
+  }
+  const schema = parameters.get('schema') ?? undefined
+  const layout = parameters.get('layout') ?? 'days'
+  if (layout !== 'days' && layout !== 'rows') {
+    throw new ConfigError('CONFIG_INVALID', `the layout in --to is days or rows, got ${layout || 'nothing'}`)
+  }
+  for (const name of ['schema', 'layout']) parameters.delete(name)
+  return { connectionString: url.href, layout, ...(schema !== undefined && { schema }) }
 }
 
 function buildSource(from: string, flags: SourceFlags, env: Env): Source {
@@ -65,7 +92,7 @@ function buildSource(from: string, flags: SourceFlags, env: Env): Source {
     {
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? 22 : Number(url.port),
-      username: decode(url.username) || env.SMT_USER || '',
+      username: decode(url.username, '--from') || env.SMT_USER || '',
       directories: [remotePath(url)]
     },
     flags,
@@ -89,15 +116,15 @@ function parseUrl(from: string): URL {
 
 /** `/~/dir` is relative to where the login ends, anything else starts at the root. */
 function remotePath({ pathname }: URL): string {
-  const path = decode(pathname)
+  const path = decode(pathname, '--from')
   return path.startsWith('/~/') ? path.slice(3) || '.' : path || '/'
 }
 
-function decode(part: string): string {
+function decode(part: string, flag: string): string {
   try {
     return decodeURIComponent(part)
   } catch (cause) {
-    throw new ConfigError('CONFIG_INVALID', '--from has a % that begins no %XX; a plain one is %25', { cause })
+    throw new ConfigError('CONFIG_INVALID', `${flag} has a % that begins no %XX; a plain one is %25`, { cause })
   }
 }
 

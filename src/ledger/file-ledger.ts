@@ -125,6 +125,8 @@ export class FileLedger extends MemoryLedger {
         if (this.#lock) {
           held.add(path)
           await this.#lock.writeFile(String(process.pid))
+          // Whoever was taking a lock away has done it, or has died over it.
+          await rmdir(guardOf(path)).catch(() => {})
           return
         }
         if (await isHeld(path)) break
@@ -163,12 +165,14 @@ function undefinedIfThere(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'EEXIST') throw error
 }
 
+const guardOf = (lock: string) => `${lock}.takeover`
+
 /**
  * Takes a dead process's lock away; false where another is about to. Only one can make the folder, and what it guards is
  * looked at again inside: the lock may be a living one's by now.
  */
 async function takeAway(lock: string): Promise<boolean> {
-  const guard = `${lock}.takeover`
+  const guard = guardOf(lock)
   try {
     await mkdir(guard)
   } catch {

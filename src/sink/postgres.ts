@@ -134,6 +134,7 @@ class PostgresTransaction implements SinkTransaction {
   static async begin(store: PostgresStore, claim: Claim, path: string): Promise<PostgresTransaction> {
     return store.transaction(async sql => {
       const { fileId } = await lockClaim(sql, store.schema, claim, path)
+      await endHolders(sql, store.schema, stagingPrefix(fileId))
       await dropStaging(sql, store.schema, stagingPrefix(fileId))
       const transaction = new PostgresTransaction(store, claim, path, fileId)
       for (const { suffix, columns } of transaction.#staging.tables) {
@@ -215,6 +216,17 @@ class PostgresTransaction implements SinkTransaction {
 /** What the names of a file's staging tables begin with: of all its claims, or of one. */
 function stagingPrefix(fileId: string, epoch?: number): string {
   return epoch === undefined ? `staging_${fileId}_` : `staging_${fileId}_${epoch}_`
+}
+
+/**
+ * Ends the connections that hold staging tables of a file whose claim has passed on: a worker that is frozen in the
+ * middle of a COPY would keep its table, and with it the file, for as long as the connection lives.
+ */
+async function endHolders(sql: Sql, s: string, prefix: string): Promise<void> {
+  const query = `SELECT pg_terminate_backend(l.pid) FROM pg_locks l
+    JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() JOIN pg_class c ON c.oid = l.relation
+    WHERE c.relnamespace = $1::regnamespace AND starts_with(c.relname, $2) AND l.pid <> pg_backend_pid()`
+  await sql.rows(query, [s, prefix])
 }
 
 async function dropStaging(sql: Sql, s: string, prefix: string): Promise<void> {

@@ -39,6 +39,37 @@ const wrongUses: readonly WrongUse[] = [
     hides: 'sesame'
   },
   {
+    what: 'a password in the URL of the store',
+    args: ['pull', ...from, '--to', 'postgres://smt:open-sesame@db/smt'],
+    names: ['--to', 'PGPASSWORD', '.pgpass'],
+    hides: 'sesame'
+  },
+  {
+    what: 'a password as a parameter of it',
+    args: ['pull', ...from, '--to', 'postgresql://smt@db/smt?password=open-sesame'],
+    names: ['--to', 'PGPASSWORD'],
+    hides: 'sesame'
+  },
+  {
+    what: 'a password that is not escaped',
+    args: ['pull', ...from],
+    env: { SMT_STORE: 'postgres://smt:12#sesame@db/smt' },
+    names: ['--to', '%23'],
+    hides: 'sesame'
+  },
+  {
+    what: 'a password with a percent sign that begins nothing',
+    args: ['pull', ...from],
+    env: { SMT_STORE: 'postgres://smt:100%sesame@db/smt' },
+    names: ['--to', '%25'],
+    hides: 'sesame'
+  },
+  {
+    what: 'a layout that is none',
+    args: ['pull', ...from, '--to', 'postgres://smt@db/smt?layout=hours'],
+    names: ['--to', 'days or rows', 'hours']
+  },
+  {
     what: 'a path that ends in a question',
     args: ['pull', '--from', 'sftp://smt@host/in#box', ...to, ...identity],
     names: ['--from', '%23']

@@ -200,6 +200,13 @@ describe('the lock', () => {
   })
 })
 
+test('what a process left that died while it took a lock away is gone after the next opening', async () => {
+  const path = newPath()
+  mkdirSync(`${path}.lock.takeover`)
+  await (await FileLedger.open(path)).close()
+  expect(existsSync(`${path}.lock.takeover`)).toBe(false)
+})
+
 describe('what the disk refuses', () => {
   /** The next line cannot be made durable, as on a full disk. */
   async function refuseOnce(): Promise<void> {

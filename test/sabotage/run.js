@@ -39,6 +39,8 @@ function isNoticed(name) {
       encoding: 'utf8'
     })
     if (applied.status !== 0) return tell(name, `does not apply: ${applied.stderr.trim()}`, false)
+    // Tests of the command run it as users get it.
+    if (/^test\/(cli|kill-matrix)\//.test(test)) build(copy)
     const report = join(copy, '.ci/out/tests.json')
     const vitest = join(copy, 'node_modules/vitest/vitest.mjs')
     const args = [vitest, 'run', test, '-t', title]
@@ -55,6 +57,11 @@ function isNoticed(name) {
   } finally {
     rmSync(copy, { recursive: true, force: true })
   }
+}
+
+function build(copy) {
+  const tsup = join(copy, 'node_modules/tsup/dist/cli-default.js')
+  spawnSync(process.execPath, [tsup, '--no-dts'], { cwd: copy, stdio: 'ignore' })
 }
 
 function tell(name, what, good) {

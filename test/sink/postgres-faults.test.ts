@@ -1,17 +1,19 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { findIngestError } from '../../src/errors.ts'
-import { ingest } from '../../src/ingest.ts'
-import type { Receipt } from '../../src/ledger/receipt.ts'
 import { IntervalParser } from '../../src/parse/interval-parser.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
-import { DirectorySource } from '../../src/source/directory-source.ts'
 import { makeEsiid, makeIntervalReport, makeMeterDay } from '../../src/testing/index.ts'
-import { csv, days, deliver, fileOf, readParts } from '../conformance/sink.ts'
+import { csv, days, deliver, fileOf } from '../conformance/sink.ts'
+import { breakingPool } from '../support/breaking-pool.ts'
+import { failureOf } from '../support/failure.ts'
 import { queryPostgres, schemaFor, usePostgres } from '../support/postgres.ts'
+import { findReal, requireReal } from '../support/real.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
 const postgres = usePostgres()
@@ -50,30 +52,6 @@ describe.each(layouts)('layout %s', layout => {
     await pool.end()
   })
 
-  test('I1: a connection that is cut while rows are copied leaves nothing, and the next run takes the file', async () => {
-    const { schema, sink } = stand()
-    const file = fileOf('a.csv', large.bytes)
-    const parts = (await readParts(file)) as unknown[]
-    const stream = sink.stream(file)
-    const cut = async function* () {
-      for (const [i, part] of parts.entries()) {
-        yield part
-        if (i === Math.floor(parts.length / 2)) {
-          await ask(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-            WHERE application_name = 'smt-ingest' AND datname = current_database()`)
-        }
-      }
-    }
-    const error = await pipeline(cut, stream).then(() => undefined, findIngestError)
-    // A connection that lies idle in the pool is simply made anew; one at work is the store's error.
-    if (error) expect(error).toMatchObject({ code: 'STORE_UNREACHABLE', retryable: true })
-    const receipt = error ? await deliver(sink, file, { retryNow: true }) : stream.receipt!
-    expect(receipt).toMatchObject({ state: 'committed', rows: { inserted: 1200 * 96 } })
-    expect(await count(schema)).toBe(1200 * 96)
-    await sink.close()
-    expect(await staging(schema)).toEqual([])
-  })
-
   test('a store of the other layout, or of a newer version, is refused and left as it is', async () => {
     const { schema, sink } = stand()
     await deliver(sink, fileOf('a.csv', csv([{}])))
@@ -90,65 +68,124 @@ describe.each(layouts)('layout %s', layout => {
     expect(await count(schema)).toBe(1)
   })
 
-  test.each([2, 8])('I2: %i workers on one folder commit each file once', async workers => {
-    const { schema } = stand()
-    const inbox = scratchFolder()
-    const files = 60
-    for (let i = 0; i < files; i++) {
-      const report = makeIntervalReport([
-        makeMeterDay({
-          esiid: makeEsiid(i % 7),
-          date: `2025-07-${10 + (i % 20)}`,
-          revision: `2025-08-01 00:00:${String(i).padStart(2, '0')}`
-        })
-      ])
-      writeFileSync(join(inbox, `${i}.csv`), report.bytes)
+  describe('in the middle of the work', () => {
+    const half = (rows: Buffer) => rows.subarray(0, rows.length >> 1)
+    const points = {
+      'of a COPY': /^COPY .*(days|rows)"/,
+      'of the merge': /^\s*INSERT INTO smt_met\b/
     }
-    const run = async () => {
-      const sink = new PostgresSink({ connectionString: postgres.connectionString, schema, layout })
-      const source = new DirectorySource({ directories: [inbox], settleMs: 1 })
-      const receipts: Receipt[] = []
-      for await (const receipt of ingest({ source, parser: new IntervalParser(), sink })) receipts.push(receipt)
-      await sink.close()
-      return receipts
-    }
-    const receipts = (await Promise.all(Array.from({ length: workers }, run))).flat()
-    expect(receipts.filter(({ state }) => state === 'committed')).toHaveLength(files)
-    expect(receipts.filter(({ state, reason }) => state === 'seen' && reason?.code !== 'HELD')).toEqual([])
-    const [row] = await ask(`SELECT count(*) AS files, sum((receipt->'rows'->>'accepted')::int) AS rows,
-      (SELECT count(DISTINCT (esiid, start, direction)) FROM "${schema}".intervals) AS intervals
-      FROM "${schema}".files WHERE state = 'committed'`)
-    expect(row).toMatchObject({ files: String(files), rows: String(files * 96) })
-    expect(Number(row!.intervals)).toBe(await count(schema))
-    expect(await staging(schema)).toEqual([])
-  })
-})
 
-test('a server that is killed and comes back: the run ends with STORE_UNREACHABLE, the next one takes the file', async () => {
-  const schema = schemaFor(scratchFolder())
-  const sink = new PostgresSink({ connectionString: postgres.connectionString, schema })
-  await deliver(sink, fileOf('before.csv', csv([{}])))
-  const file = fileOf('a.csv', large.bytes)
-  const parts = (await readParts(file)) as unknown[]
-  const interrupted = async function* () {
-    for (const [i, part] of parts.entries()) {
-      yield part
-      if (i === 3) await postgres.stop()
+    /** A sink on a pool of one connection, with one file in it. */
+    const breaking = async (connectionString = postgres.connectionString) => {
+      const { pool, breakAt } = breakingPool(connectionString)
+      const { schema, sink } = stand({ connectionString: undefined, pool })
+      await deliver(sink, fileOf('before.csv', csv([{}])))
+      return { pool, breakAt, schema, sink }
     }
-  }
-  const error = await pipeline(interrupted, sink.stream(file)).catch(error => error)
-  expect(findIngestError(error) ?? error.errors?.[0]).toMatchObject({ code: 'STORE_UNREACHABLE', retryable: true })
-  await expect(deliver(sink, fileOf('b.csv', csv([{ quarter: 1 }])))).rejects.toMatchObject({
-    code: 'STORE_UNREACHABLE'
+
+    /** Nothing of the file is there, nobody holds a connection, and the next attempt takes it. */
+    const comesThrough = async ({ pool, schema, sink }: Awaited<ReturnType<typeof breaking>>) => {
+      expect(await count(schema)).toBe(1)
+      expect([pool.totalCount - pool.idleCount, pool.waitingCount]).toEqual([0, 0])
+      expect(await deliver(sink, fileOf('a.csv', large.bytes))).toMatchObject({
+        state: 'committed',
+        rows: { inserted: 1200 * 96 }
+      })
+      expect(await count(schema)).toBe(1 + 1200 * 96)
+      expect(await staging(schema)).toEqual([])
+      await sink.close()
+      await pool.end()
+    }
+
+    test.each(Object.entries(points))('%s, the connection is cut', async (_, at) => {
+      const stand = await breaking()
+      stand.breakAt({
+        at,
+        act: (wire, rows) => {
+          wire.send(half(rows))
+          wire.cut()
+        }
+      })
+      const error = await failureOf(deliver(stand.sink, fileOf('a.csv', large.bytes)).catch(rethrowOurs))
+      expect(error).toMatchObject({ code: 'STORE_UNREACHABLE', retryable: true })
+      await comesThrough(stand)
+    })
+
+    test
+      .skipIf(process.env.DATABASE_URL)
+      .each(
+        Object.entries(points).flatMap(([where, at]) => [
+          [where, 'ended at once', 'SIGQUIT', at] as const,
+          [where, 'killed', 'SIGKILL', at] as const
+        ])
+      )('%s, the server is %s, and comes back', async (_, __, signal, at) => {
+      const stand = await breaking()
+      let stopped: Promise<void> | undefined
+      stand.breakAt({
+        at,
+        act: (wire, rows) => {
+          wire.send(half(rows))
+          wire.hush()
+          stopped = postgres.stop(signal)
+        }
+      })
+      const error = await failureOf(deliver(stand.sink, fileOf('a.csv', large.bytes)).catch(rethrowOurs))
+      expect(error).toMatchObject({ code: 'STORE_UNREACHABLE', retryable: true })
+      await stopped
+      await expect(deliver(stand.sink, fileOf('b.csv', csv([{ quarter: 1 }])))).rejects.toMatchObject({
+        code: 'STORE_UNREACHABLE'
+      })
+      await postgres.start()
+      // Nobody could give the claim back: its lease must pass, or be over.
+      await ask(`UPDATE "${stand.schema}".files SET lease_until = now() WHERE state IN ('claimed', 'staged')`)
+      await comesThrough(stand)
+    })
+
+    test('of a COPY, bytes are not what PostgreSQL can read', async () => {
+      const stand = await breaking()
+      stand.breakAt({ at: points['of a COPY'], act: (wire, rows) => wire.send(Buffer.alloc(rows.length, 'x')) })
+      const error = await failureOf(deliver(stand.sink, fileOf('a.csv', large.bytes)))
+      expect(error).toMatchObject({ code: 'STORE_WRITE', message: expect.stringContaining('COPY file signature') })
+      await comesThrough(stand)
+    })
+
+    test.each(Object.keys(points))('%s, a constraint is broken', async where => {
+      const stand = await breaking()
+      const table = layout === 'days' ? 'meter_days' : 'interval_rows'
+      const file = fileOf('a.csv', large.bytes)
+      const stream = stand.sink.stream(file)
+      expect(await stream.wanted()).toBe(true)
+      const own = (await staging(stand.schema)).find(({ relname }) => (relname as string).endsWith(layout))
+      const broken = where === 'of a COPY' ? (own!.relname as string) : table
+      const refuse = `ALTER TABLE "${stand.schema}"."${broken}"`
+      // One day of four is refused, so that all before it were taken.
+      const day = layout === 'days' ? "day <> '2025-07-13'" : "start < '2025-07-13 12:00Z'"
+      await ask(`${refuse} ADD CONSTRAINT refused CHECK (${day}) NOT VALID`)
+      const error = await failureOf(pipeline(file.stream(), new IntervalParser().stream(file), stream))
+      expect(error).toMatchObject({ code: 'STORE_WRITE', message: expect.stringContaining('refused') })
+      if (where !== 'of a COPY') await ask(`${refuse} DROP CONSTRAINT refused`)
+      await comesThrough(stand)
+    })
+
+    test.skipIf(!canMount()).each([
+      ['of a COPY', 1],
+      ['of the merge', layout === 'days' ? 2 : 14]
+    ])('%s, the disk is full', async (where, leftMb) => {
+      const { url, fill } = await smallDisk()
+      const stand = await breaking(url)
+      onTestFinished(async () => void (await ask(`DROP SCHEMA "${stand.schema}" CASCADE`)))
+      const empty = fill(leftMb)
+      const file = fileOf('a.csv', large.bytes)
+      const error = await failureOf(deliver(stand.sink, file).catch(rethrowOurs))
+      expect(error).toMatchObject({ code: 'STORE_WRITE', message: expect.stringContaining('No space left on device') })
+      const { where: place = '' } = error.cause as { where?: string }
+      expect(place.startsWith('COPY')).toBe(where === 'of a COPY')
+      empty()
+      // Where the ledger itself had no room left, the claim stays until its lease is over.
+      await ask(`UPDATE "${stand.schema}".files SET lease_until = now() WHERE state IN ('claimed', 'staged')`)
+      await comesThrough(stand)
+    })
   })
-  await postgres.start()
-  expect(await count(schema)).toBe(1)
-  // The claim of the run that was cut off could not be given back: its lease must run out, or be asked for no longer.
-  await ask(`UPDATE "${schema}".files SET lease_until = now() WHERE state IN ('claimed', 'staged')`)
-  expect(await deliver(sink, file, { retryNow: true })).toMatchObject({ state: 'committed' })
-  expect(await count(schema)).toBe(1 + 1200 * 96)
-  await sink.close()
-  expect(await staging(schema)).toEqual([])
 })
 
 test('a server that nobody can reach', async () => {
@@ -156,3 +193,53 @@ test('a server that nobody can reach', async () => {
   await expect(deliver(sink, fileOf('b.csv', csv([{}])))).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' })
   await sink.close()
 })
+
+/** The error of ours, where closing failed as well. */
+function rethrowOurs(error: unknown): never {
+  throw findIngestError(error) ?? (error as AggregateError).errors[0]
+}
+
+const DISK_MB = 64
+
+/** Whether a small disk can be had. With `SMT_TEST_REQUIRE_REAL=1` it must. */
+function canMount(): boolean {
+  const can =
+    process.platform === 'linux' && !process.env.DATABASE_URL && process.getuid?.() === 0 && requireReal('mount')
+  if (!can && process.env.SMT_TEST_REQUIRE_REAL === '1') throw new Error('a full disk needs root, mount and a server')
+  if (!can) console.log('a full disk is not tried: mounting takes root on Linux')
+  return can
+}
+
+/** A tablespace on a disk of its own in memory, and the address of connections whose tables go there. */
+async function smallDisk() {
+  const folder = mkdtempSync(join(tmpdir(), 'smt-disk-'))
+  const [{ data_directory: data }] = (await ask('SHOW data_directory')) as [{ data_directory: string }]
+  const { uid, gid } = statSync(data)
+  chmodSync(folder, 0o755)
+  execFileSync(findReal('mount')!, [
+    '-t',
+    'tmpfs',
+    '-o',
+    `size=${DISK_MB}m,uid=${uid},gid=${gid},mode=0700`,
+    'tmpfs',
+    folder
+  ])
+  const space = `s_${basename(folder).replace(/\W/g, '').toLowerCase()}`
+  await ask(`CREATE TABLESPACE ${space} LOCATION '${folder}'`)
+  const url = new URL(postgres.connectionString)
+  url.searchParams.set('options', `-c default_tablespace=${space}`)
+  onTestFinished(async () => {
+    await ask(`DROP TABLESPACE ${space}`).finally(() => execFileSync(findReal('umount')!, ['-l', folder]))
+    rmSync(folder, { recursive: true })
+  })
+  return {
+    url: url.href,
+    /** Leaves so many megabytes of room, until what it gives is called. */
+    fill(leftMb: number) {
+      const { bavail, bsize } = statfsSync(folder)
+      const filler = join(folder, 'filler')
+      writeFileSync(filler, Buffer.alloc(bavail * bsize - leftMb * 1024 * 1024))
+      return () => rmSync(filler)
+    }
+  }
+}

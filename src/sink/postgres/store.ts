@@ -49,7 +49,7 @@ export class PostgresStore {
     const pool = options.pool ?? (await openPool(options))
     const store = new PostgresStore(pool, options.pool === undefined, options)
     try {
-      await refusing('the store’s tables are not ours', () => store.transaction(sql => store.#migrate(sql)))
+      await refusing('the store cannot be opened', () => store.transaction(sql => store.#migrate(sql)))
       const { project } = options
       if (project) {
         const what = `\`project\` does not fit the table ${project.table}`
@@ -136,7 +136,9 @@ async function refusing<T>(what: string, work: () => Promise<T>): Promise<T> {
     return await work()
   } catch (error) {
     if (!(error instanceof SinkError) || error.code !== 'STORE_WRITE') throw error
-    throw new SinkError('STORE_OPEN', what, { cause: error.cause })
+    // A password, a name or a permission that is wrong, or tables that are not ours: the database says which.
+    const { cause } = error
+    throw new SinkError('STORE_OPEN', `${what}: ${(cause as Error).message}`, { cause })
   }
 }
 
