@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { SinkError } from '../errors.ts'
-import { isClaimed, type LedgerRecord } from './ledger.ts'
+import type { LedgerRecord } from './ledger.ts'
 import { MemoryLedger } from './memory-ledger.ts'
 
 /** Lines in the journal for each file, above which opening rewrites it. */
@@ -59,8 +59,8 @@ export class FileLedger extends MemoryLedger {
   }
 
   /** On the disk first: what the disk refused, nobody may remember. */
-  protected override async keep(fingerprint: string, record: LedgerRecord): Promise<void> {
-    const line = Buffer.from(`${JSON.stringify([fingerprint, record])}\n`)
+  protected override async keep(fingerprint: string, record: LedgerRecord | undefined): Promise<void> {
+    const line = Buffer.from(`${JSON.stringify([fingerprint, record ?? null])}\n`)
     const journal = this.#journal
     try {
       if (journal === undefined || this.#torn)
@@ -90,9 +90,9 @@ export class FileLedger extends MemoryLedger {
     for (const line of lines) {
       const [fingerprint, record] = parseLine(line, this.#path)
       // Whoever held a claim is gone: the lock was free.
-      this.remember(fingerprint, isClaimed(record.state) ? { ...record, state: 'seen', leaseUntil: null } : record)
+      this.remember(fingerprint, record && released(record))
     }
-    if (torn || lines.length > COMPACT_ABOVE * this.records().size) await this.#compact()
+    if (torn || lines.length > COMPACT_ABOVE * this.all().size) await this.#compact()
     this.#journal = await open(this.#path, 'a')
     this.#size = (await this.#journal.stat()).size
   }
@@ -102,7 +102,7 @@ export class FileLedger extends MemoryLedger {
     const next = `${this.#path}.next`
     const file = await open(next, 'w')
     try {
-      for (const record of this.records()) await file.appendFile(`${JSON.stringify(record)}\n`)
+      for (const record of this.all()) await file.appendFile(`${JSON.stringify(record)}\n`)
       await file.sync()
     } finally {
       await file.close()
@@ -151,10 +151,19 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-function parseLine(line: string, path: string): [string, LedgerRecord] {
+function released(record: LedgerRecord): LedgerRecord {
+  const { state } = record
+  return { ...record, state: state === 'claimed' || state === 'staged' ? 'seen' : state, leaseUntil: null }
+}
+
+/** A line of the journal: a file's record, or nothing where it was forgotten. */
+function parseLine(line: string, path: string): [string, LedgerRecord | undefined] {
   try {
     const [fingerprint, record] = JSON.parse(line)
-    if (typeof fingerprint === 'string' && typeof record?.state === 'string') return [fingerprint, record]
+    if (typeof fingerprint === 'string' && record === null) return [fingerprint, undefined]
+    // Journals of before have no word of the last two.
+    const complete = { fingerprint, isReplayDue: false, updatedAt: record?.receipt?.startedAt ?? 0, ...record }
+    if (typeof fingerprint === 'string' && typeof record?.state === 'string') return [fingerprint, complete]
   } catch (cause) {
     throw new SinkError('STORE_OPEN', 'the ledger is damaged', { file: path, cause })
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type IngestError, SinkError } from '../errors.ts'
 import type { PassedOver } from '../source/source.ts'
-import { held, known, type LedgerFile, type Receipt, waiting } from './receipt.ts'
+import { held, known, type LedgerFile, type Receipt, saysTheSame, waiting } from './receipt.ts'
 
 /** How long a claim holds without being renewed. */
 export const LEASE_MS = 10 * 60_000
@@ -17,6 +17,8 @@ export interface Claim {
   readonly epoch: number
   /** Milliseconds of the lease, from the claim or its last renewal on, by the clock of the store. */
   readonly leaseMs: number
+  /** The file is in, and is read anew: what the store has of it is replaced, or stays when that fails. */
+  readonly isReplay: boolean
 }
 
 /** The answer to a claim: the right itself, or why it is not given. */
@@ -49,11 +51,39 @@ export interface Ledger {
   settle(claim: Claim, receipt: Receipt, costsAttempt?: boolean): Promise<void>
   /** Writes why a listed file was not offered; tells whether it stands there already. */
   passOver(file: PassedOver, receipt: Receipt): Promise<{ readonly known: boolean }>
+  /** What it has of files, the one changed last first. */
+  records(query?: RecordQuery): Promise<readonly LedgerRecord[]>
+  /**
+   * Has the next run take a file: one that is set aside, ignored, a duplicate or waiting as if it were new, one that is
+   * in to be read anew. False when the ledger does not know it, or somebody has it.
+   */
+  retry(fingerprint: string): Promise<boolean>
+  /** Forgets a file that is not in. False when it is, when the ledger does not know it, or when somebody has it. */
+  forget(fingerprint: string): Promise<boolean>
   close(): Promise<void>
 }
 
+/** Which records are asked for: those for which everything holds that is given. */
+export interface RecordQuery {
+  readonly fingerprint?: string | undefined
+  /** The whole path, its end behind a slash, or the name. */
+  readonly path?: string | undefined
+  readonly states?: readonly LedgerRecord['state'][] | undefined
+  /** In, and to be read anew. */
+  readonly isReplayDue?: boolean | undefined
+  /** Modified at the source in this span of UTC epoch milliseconds, `until` not included. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** @default 1000 */
+  readonly limit?: number | undefined
+}
+
+/** How many records are given unless more are asked for. */
+export const MOST_RECORDS = 1000
+
 /** What the ledger keeps of one file. Instants are UTC epoch milliseconds by the clock of the store. */
 export interface LedgerRecord {
+  readonly fingerprint: string
   readonly file: LedgerFile
   readonly state: 'claimed' | 'staged' | Receipt['state']
   readonly epoch: number
@@ -63,6 +93,9 @@ export interface LedgerRecord {
   readonly leaseUntil: number | null
   /** When the next attempt is due. */
   readonly nextAttemptAt: number | null
+  /** The file is in, and the next run reads it anew. */
+  readonly isReplayDue: boolean
+  readonly updatedAt: number
   readonly receipt: Receipt | null
 }
 
@@ -76,11 +109,12 @@ export function fingerprintOf({ source, path, size, modifiedAt }: LedgerFile): s
 /** What a claim is answered, from what the ledger has of the file; undefined when it may be taken. */
 export function refusalOf(
   file: LedgerFile,
-  record: Omit<LedgerRecord, 'file'> | undefined,
+  record: Omit<LedgerRecord, 'file' | 'fingerprint' | 'updatedAt'> | undefined,
   now: number,
   { retryQuarantined, retryNow }: ClaimOptions = {}
 ): Receipt | undefined {
   if (!record) return undefined
+  if (record.leaseUntil !== null && record.leaseUntil > now) return held(file, record.leaseUntil)
   switch (record.state) {
     case 'ignored':
       return undefined
@@ -90,11 +124,12 @@ export function refusalOf(
     }
     case 'claimed':
     case 'staged':
-      return record.leaseUntil !== null && record.leaseUntil > now ? held(file, record.leaseUntil) : undefined
+      return undefined
     case 'quarantined':
       return retryQuarantined ? undefined : known({ ...record.receipt!, ...file })
-    default:
-      return known({ ...record.receipt!, ...file })
+    case 'committed':
+    case 'duplicate':
+      return record.isReplayDue ? undefined : known({ ...record.receipt!, ...file })
   }
 }
 
@@ -123,9 +158,39 @@ export function attemptsAfter(
   return { attempts: before + 1, pauseMs: pauseAfter(before + 1) }
 }
 
-/** Whether somebody has the file, or had it when he died. */
-export function isClaimed(state: LedgerRecord['state'] | undefined): boolean {
-  return state === 'claimed' || state === 'staged'
+/** The part of a record that settling a claim changes. */
+type Settled = Pick<LedgerRecord, 'state' | 'attempts' | 'isReplayDue' | 'receipt'>
+
+/**
+ * What a claimed file's record becomes, and how many milliseconds it then rests. What a replay could not do changes
+ * nothing, and one that found the same keeps the receipt of the first time.
+ */
+export function afterSettling(
+  before: Settled,
+  { isReplay }: Claim,
+  receipt: Receipt,
+  costsAttempt: boolean
+): Settled & { readonly pauseMs: number | null } {
+  if (!isReplay) {
+    const rest = attemptsAfter(before.attempts, receipt, costsAttempt)
+    return { ...rest, state: receipt.state, isReplayDue: false, receipt }
+  }
+  if (receipt.state !== 'committed') return { ...before, pauseMs: null }
+  const kept = before.receipt && saysTheSame(before.receipt, receipt) ? before.receipt : receipt
+  return { state: 'committed', attempts: 0, isReplayDue: false, receipt: kept, pauseMs: null }
+}
+
+/** What becomes of a record when somebody takes the file. One that is in stays so while it is read anew. */
+export function stateWhileClaimed(
+  { state }: Pick<LedgerRecord, 'state'>,
+  stage: 'claimed' | 'staged'
+): LedgerRecord['state'] {
+  return state === 'committed' ? 'committed' : stage
+}
+
+/** What the next run makes of a record that was asked to be retried. */
+export function retried({ state }: Pick<LedgerRecord, 'state'>): Pick<LedgerRecord, 'state' | 'isReplayDue'> {
+  return state === 'committed' ? { state, isReplayDue: true } : { state: 'seen', isReplayDue: false }
 }
 
 /** The error of a worker whose claim passed to another. */

@@ -1,21 +1,32 @@
 import type { PassedOver } from '../source/source.ts'
 import {
-  attemptsAfter,
+  afterSettling,
   type Claim,
   type ClaimAnswer,
   type ClaimOptions,
   fenced,
   fingerprintOf,
-  isClaimed,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
-  refusalOf
+  MOST_RECORDS,
+  type RecordQuery,
+  refusalOf,
+  retried,
+  stateWhileClaimed
 } from './ledger.ts'
 import { type LedgerFile, labelOf, type Receipt } from './receipt.ts'
 
 /** What is known of a file that nobody ever claimed. */
-const unclaimed = { epoch: 0, attempts: 0, leaseUntil: null, nextAttemptAt: null, receipt: null } as const
+const unclaimed = {
+  state: 'seen',
+  epoch: 0,
+  attempts: 0,
+  isReplayDue: false,
+  leaseUntil: null,
+  nextAttemptAt: null,
+  receipt: null
+} as const
 
 /**
  * A ledger for as long as the process lives: what a sink gets that brings none of its own.
@@ -39,15 +50,17 @@ export class MemoryLedger implements Ledger {
     const { leaseMs = LEASE_MS } = options
     const before = record ?? unclaimed
     const epoch = before.epoch + 1
+    const state = stateWhileClaimed(before, 'claimed')
     const leaseUntil = Date.now() + leaseMs
-    await this.keep(fingerprint, { ...before, file, state: 'claimed', epoch, leaseUntil, nextAttemptAt: null })
-    return { claim: { fingerprint, epoch, leaseMs } }
+    await this.#keep({ ...before, fingerprint, file, state, epoch, leaseUntil, nextAttemptAt: null })
+    return { claim: { fingerprint, epoch, leaseMs, isReplay: state === 'committed' } }
   }
 
   renew(claim: Claim, state: 'claimed' | 'staged'): Promise<void> {
     return this.#oneAtATime(async () => {
       const record = this.#held(claim)
-      await this.keep(claim.fingerprint, { ...record, state, leaseUntil: Date.now() + claim.leaseMs })
+      const leaseUntil = Date.now() + claim.leaseMs
+      await this.#keep({ ...record, state: stateWhileClaimed(record, state), leaseUntil })
     })
   }
 
@@ -58,17 +71,45 @@ export class MemoryLedger implements Ledger {
   settle(claim: Claim, receipt: Receipt, costsAttempt = false): Promise<void> {
     return this.#oneAtATime(async () => {
       const record = this.#held(claim, receipt.path)
-      const { attempts, pauseMs } = attemptsAfter(record.attempts, receipt, costsAttempt)
+      const { pauseMs, ...settled } = afterSettling(record, claim, receipt, costsAttempt)
       const nextAttemptAt = pauseMs === null ? null : Date.now() + pauseMs
-      const { state } = receipt
-      await this.keep(claim.fingerprint, { ...record, state, attempts, leaseUntil: null, nextAttemptAt, receipt })
+      await this.#keep({ ...record, ...settled, leaseUntil: null, nextAttemptAt })
+    })
+  }
+
+  async records(query: RecordQuery = {}): Promise<readonly LedgerRecord[]> {
+    const { limit = MOST_RECORDS } = query
+    const found = [...this.#records.values()].filter(record => isAskedFor(record, query))
+    return found.sort((a, b) => b.updatedAt - a.updatedAt).slice(0, limit)
+  }
+
+  retry(fingerprint: string): Promise<boolean> {
+    return this.#change(fingerprint, record => {
+      return this.#keep({ ...record, ...retried(record), attempts: 0, leaseUntil: null, nextAttemptAt: null })
+    })
+  }
+
+  forget(fingerprint: string): Promise<boolean> {
+    return this.#change(fingerprint, record =>
+      record.state === 'committed' ? undefined : this.keep(fingerprint, undefined)
+    )
+  }
+
+  /** Changes a record that nobody has; tells whether it did. */
+  #change(fingerprint: string, change: (record: LedgerRecord) => Promise<void> | undefined): Promise<boolean> {
+    return this.#oneAtATime(async () => {
+      const record = this.#records.get(fingerprint)
+      if (!record || (record.leaseUntil ?? 0) > Date.now()) return false
+      const changing = change(record)
+      await changing
+      return changing !== undefined
     })
   }
 
   /** The record of a claim that still holds. */
   #held(claim: Claim, path?: string): LedgerRecord {
     const record = this.#records.get(claim.fingerprint)
-    if (record && isClaimed(record.state) && record.epoch === claim.epoch) return record
+    if (record?.leaseUntil && record.epoch === claim.epoch) return record
     throw fenced(path ?? record?.file.path)
   }
 
@@ -80,7 +121,7 @@ export class MemoryLedger implements Ledger {
     const fingerprint = fingerprintOf(file)
     const record = this.#records.get(fingerprint)
     if (record) return { known: true }
-    await this.keep(fingerprint, { ...unclaimed, file: labelOf(file), state: receipt.state, receipt })
+    await this.#keep({ ...unclaimed, fingerprint, file: labelOf(file), state: receipt.state, receipt })
     return { known: false }
   }
 
@@ -95,12 +136,20 @@ export class MemoryLedger implements Ledger {
     return turn
   }
 
-  /** Takes a record as the newest of its file. */
-  protected async keep(fingerprint: string, record: LedgerRecord): Promise<void> {
+  #keep(record: Omit<LedgerRecord, 'updatedAt'>): Promise<void> {
+    return this.keep(record.fingerprint, { ...record, updatedAt: Date.now() })
+  }
+
+  /** Takes a record as the newest of its file, or forgets the file. */
+  protected async keep(fingerprint: string, record: LedgerRecord | undefined): Promise<void> {
     this.remember(fingerprint, record)
   }
 
-  protected remember(fingerprint: string, record: LedgerRecord): void {
+  protected remember(fingerprint: string, record: LedgerRecord | undefined): void {
+    if (!record) {
+      this.#records.delete(fingerprint)
+      return
+    }
     this.#records.set(fingerprint, record)
     const { file, receipt } = record
     if (receipt?.state === 'committed' && receipt.payload && !this.#payloads.has(receipt.payload.sha256)) {
@@ -109,7 +158,17 @@ export class MemoryLedger implements Ledger {
   }
 
   /** The newest record of every file. */
-  protected records(): ReadonlyMap<string, LedgerRecord> {
+  protected all(): ReadonlyMap<string, LedgerRecord> {
     return this.#records
   }
+}
+
+function isAskedFor(record: LedgerRecord, query: RecordQuery): boolean {
+  const { fingerprint, path, states, isReplayDue, since = Number.NEGATIVE_INFINITY, until = Infinity } = query
+  const { file } = record
+  if (fingerprint !== undefined && record.fingerprint !== fingerprint) return false
+  if (path !== undefined && file.path !== path && file.name !== path && !file.path.endsWith(`/${path}`)) return false
+  if (states && !states.includes(record.state)) return false
+  if (isReplayDue !== undefined && record.isReplayDue !== isReplayDue) return false
+  return file.modifiedAt >= since && file.modifiedAt < until
 }

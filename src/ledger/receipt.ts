@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Opened } from '../decrypt/opened.ts'
 import { adviceFor, type ErrorCode, IngestError, maskEsiids } from '../errors.ts'
 import type { EntryAccount, FileAccount, Quality, RowCounts } from '../parse/file-account.ts'
@@ -180,6 +181,12 @@ export function known(receipt: Receipt): Receipt {
 /** Whether everything that stands in the file is in the store. */
 export function isWhole({ entries }: Receipt): boolean {
   return entries.length > 0 && entries.every(({ outcome, rows }) => outcome === 'used' && rows.rejected === 0)
+}
+
+/** Whether two readings of a file found the same in it. */
+export function saysTheSame(before: Receipt, now: Receipt): boolean {
+  const found = ({ payload, entries, quality }: Receipt) => JSON.parse(JSON.stringify([payload, entries, quality]))
+  return isDeepStrictEqual(found(before), found(now))
 }
 
 /** Why a file stays at its source although the store has what was read of it. */

@@ -5,10 +5,10 @@ import { payloadOf, type RowsStored } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
 import type { IngestFile } from '../source/source.ts'
-import { DuckDbLedger, fileId, settleIn } from './duckdb/ledger.ts'
+import { DuckDbLedger, fileId, replayOthers, settleIn } from './duckdb/ledger.ts'
 import { mergePieces } from './duckdb/merge.ts'
 import { DuckDbStaging, type Piece } from './duckdb/staging.ts'
-import { DuckDbStore, guarded, inTransaction, type Sql } from './duckdb/store.ts'
+import { DuckDbStore, guarded, inTransaction, type Sql, type Values } from './duckdb/store.ts'
 import { OpenedOnce } from './opened-once.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
 import { entryColumns } from './sql-columns.ts'
@@ -105,24 +105,44 @@ class DuckDbTransaction implements SinkTransaction {
   async #merge(sql: Sql, pieces: readonly Piece[], account: FileAccount, closing: Closing): Promise<RowsStored> {
     const file = await fileId(sql, this.#claim.fingerprint)
     const { sha256: payload } = payloadOf(closing.evidence.fetched, closing.evidence.opened)
-    await writeEntries(sql, file, account)
-    const stored = await mergePieces(sql, pieces, { fileId: file, payload })
+    const before = await writeEntries(sql, file, account)
+    const { stored, lost } = await mergePieces(sql, pieces, { fileId: file, payload, before })
+    if (lost) await replayOthers(sql, this.#claim, lost)
     await settleIn(sql, this.#claim, closing.receipt(stored))
     return stored
   }
 }
 
-async function writeEntries(sql: Sql, file: bigint, account: FileAccount): Promise<void> {
+/** Writes the file's entries. One that is read anew keeps its number; gives the numbers that were there before. */
+async function writeEntries(sql: Sql, file: bigint, account: FileAccount): Promise<readonly bigint[]> {
+  const known = await sql.rows('SELECT entry_id, ordinal FROM entries WHERE file_id = $file', { file })
+  const before = new Map(known.map(({ entry_id, ordinal }) => [ordinal as number, entry_id as bigint]))
+  for (const id of before.values()) await sql.run('DELETE FROM rejects WHERE entry_id = $id', { id })
   for (const entry of account.entries) {
-    const columns = { file_id: file, ...entryColumns(entry) }
-    const names = Object.keys(columns)
-    const [row] = await sql.rows(
-      `INSERT INTO entries (${names.join(', ')}) VALUES (${names.map(name => `$${name}`).join(', ')}) RETURNING entry_id`,
-      columns
-    )
-    const id = row!.entry_id as bigint
+    const id = await writeEntry(sql, { file_id: file, ...entryColumns(entry) }, before.get(entry.index))
     for (const { line, offset, code } of entry.rejects) {
       await sql.run('INSERT INTO rejects VALUES ($id, $line, $offset, $code)', { id, line, offset, code })
     }
   }
+  const ordinals = account.entries.map(({ index }) => index)
+  for (const [ordinal, id] of before) {
+    if (!ordinals.includes(ordinal)) await sql.run('DELETE FROM entries WHERE entry_id = $id', { id })
+  }
+  return [...before.values()]
+}
+
+/** Writes an entry, or writes over the one of this number. DuckDB would not take a number again that it just gave up. */
+async function writeEntry(sql: Sql, columns: Values, known: bigint | undefined): Promise<bigint> {
+  const names = Object.keys(columns)
+  if (known !== undefined) {
+    const set = names.map(name => `${name} = $${name}`).join(', ')
+    await sql.run(`UPDATE entries SET ${set} WHERE entry_id = $known`, { ...columns, known })
+    return known
+  }
+  const values = names.map(name => `$${name}`).join(', ')
+  const [row] = await sql.rows(
+    `INSERT INTO entries (${names.join(', ')}) VALUES (${values}) RETURNING entry_id`,
+    columns
+  )
+  return row!.entry_id as bigint
 }

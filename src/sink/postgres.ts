@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { IntervalBatch } from '../batch.ts'
-import type { Claim, Ledger } from '../ledger/ledger.ts'
+import { afterSettling, type Claim, type Ledger } from '../ledger/ledger.ts'
 import { payloadOf } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
@@ -9,7 +9,7 @@ import { OpenedOnce } from './opened-once.ts'
 import type { PostgresPool, Sql } from './postgres/connection.ts'
 import { DayStaging } from './postgres/days.ts'
 import type { LayoutStaging } from './postgres/layout.ts'
-import { findPayloadIn, lockClaim, PostgresLedger, writeReceipt } from './postgres/ledger.ts'
+import { findPayloadIn, lockClaim, PostgresLedger, replayOthers, writeSettled } from './postgres/ledger.ts'
 import { type Projection, projectionSchema } from './postgres/projection.ts'
 import { RowStaging } from './postgres/rows.ts'
 import type { StoreLayout } from './postgres/schema.ts'
@@ -123,6 +123,9 @@ class PostgresTransaction implements SinkTransaction {
   /** The COPY under way, one at a time. */
   #copying: Promise<void> = Promise.resolve()
 
+  /** Entries that the store has of the file already. */
+  #before: readonly number[] = []
+
   private constructor(store: PostgresStore, claim: Claim, path: string, fileId: string) {
     this.#store = store
     this.#claim = claim
@@ -137,6 +140,7 @@ class PostgresTransaction implements SinkTransaction {
       await endHolders(sql, store.schema, stagingPrefix(fileId))
       await dropStaging(sql, store.schema, stagingPrefix(fileId))
       const transaction = new PostgresTransaction(store, claim, path, fileId)
+      if (claim.isReplay) await transaction.#knowEntries(sql, fileId)
       for (const { suffix, columns } of transaction.#staging.tables) {
         await sql.run(
           `CREATE UNLOGGED TABLE ${transaction.#table(suffix)} (${columns}) WITH (autovacuum_enabled = false)`
@@ -167,21 +171,24 @@ class PostgresTransaction implements SinkTransaction {
   /** The short transaction: the fence first, then entries, rejects, rows and the ledger. */
   async #merge(sql: Sql, account: FileAccount, closing: Closing): Promise<Committed> {
     const { schema: s } = this.#store
-    const { fileId } = await lockClaim(sql, s, this.#claim, this.#path)
+    const { fileId, record } = await lockClaim(sql, s, this.#claim, this.#path)
     const { sha256 } = payloadOf(closing.evidence.fetched, closing.evidence.opened)
     const first = await findPayloadIn(sql, s, sha256)
-    if (first) return { duplicateOf: first }
+    if (first && !this.#claim.isReplay) return { duplicateOf: first }
     // With PostgreSQL's own 4 MB, joins of a large file's rows with the store's spill to disk.
     await sql.run("SET LOCAL work_mem = '64MB'")
+    await dropEntries(sql, s, this.#before)
     await writeEntries(sql, s, fileId, account, this.#entryIds)
-    const context = { schema: s, staging: (suffix: string) => this.#table(suffix), sha256 }
-    const stored = await this.#staging.merge(sql, context)
+    const context = { schema: s, staging: (suffix: string) => this.#table(suffix), sha256, before: this.#before }
+    const { stored, lost } = await this.#staging.merge(sql, context)
+    if (lost) await replayOthers(sql, s, this.#claim, lost)
     if (this.#store.project && stored.inserted + stored.replaced > 0) {
       const entries = [...this.#entryIds.values()]
       await sql.run(this.#store.project(this.#staging.winnersSql(context)), [entries])
     }
     await dropStaging(sql, s, this.#prefix)
-    await writeReceipt(sql, s, this.#claim.fingerprint, closing.receipt(stored))
+    const settled = afterSettling(record, this.#claim, closing.receipt(stored), false)
+    await writeSettled(sql, s, this.#claim.fingerprint, settled)
     return stored
   }
 
@@ -206,6 +213,15 @@ class PostgresTransaction implements SinkTransaction {
     const id = Number(row!.id)
     this.#entryIds.set(index, id)
     return id
+  }
+
+  /** An entry that is read anew keeps its number. */
+  async #knowEntries(sql: Sql, fileId: string): Promise<void> {
+    const query = `SELECT entry_id, ordinal FROM ${this.#store.schema}.entries WHERE file_id = $1`
+    for (const { entry_id, ordinal } of await sql.rows(query, [fileId])) {
+      this.#entryIds.set(ordinal as number, Number(entry_id))
+    }
+    this.#before = [...this.#entryIds.values()]
   }
 
   #table(suffix: string): string {
@@ -234,6 +250,14 @@ async function dropStaging(sql: Sql, s: string, prefix: string): Promise<void> {
     AND starts_with(relname, $2)`
   const tables = (await sql.rows(query, [s, prefix])).map(({ relname }) => `${s}."${relname}"`)
   if (tables.length > 0) await sql.run(`DROP TABLE IF EXISTS ${tables.join(', ')}`)
+}
+
+/** Forgets entries that are written anew. Rows that name them are looked after by the merge. */
+async function dropEntries(sql: Sql, s: string, entries: readonly number[]): Promise<void> {
+  if (entries.length === 0) return
+  for (const table of ['rejects', 'entries']) {
+    await sql.run(`DELETE FROM ${s}.${table} WHERE entry_id = ANY ($1::bigint[])`, [entries])
+  }
 }
 
 async function writeEntries(

@@ -1,9 +1,9 @@
 import { Writable } from 'node:stream'
 import { IntervalBatch } from '../batch.ts'
 import { openedOf } from '../decrypt/opened.ts'
-import { AbortError, findIngestError, SinkError } from '../errors.ts'
+import { AbortError, findIngestError, SinkError, SourceError } from '../errors.ts'
 import type { Claim, ClaimOptions, Ledger } from '../ledger/ledger.ts'
-import { stateAfter } from '../ledger/ledger.ts'
+import { fingerprintOf, stateAfter } from '../ledger/ledger.ts'
 import { MemoryLedger } from '../ledger/memory-ledger.ts'
 import {
   committed,
@@ -92,8 +92,8 @@ export abstract class Sink implements AsyncDisposable {
     await this.close()
   }
 
-  /** The ledger, opened at first use. One that could not be opened is tried again. */
-  protected ledger(): Promise<Ledger> {
+  /** The ledger, opened at first use: what became of each file. One that could not be opened is tried again. */
+  ledger(): Promise<Ledger> {
     return this.#ledger.get()
   }
 
@@ -228,8 +228,15 @@ export class SinkStream extends Writable {
     const ledger = await this.#hooks.ledger()
     clearInterval(this.#heartbeat)
     await ledger.renew(claim, 'staged')
-    const first = await ledger.findPayload(payloadOf(evidence.fetched, evidence.opened).sha256)
-    if (first) return this.#closeDuplicate(claim, ledger, evidence, first)
+    const payload = payloadOf(evidence.fetched, evidence.opened)
+    let first = await ledger.findPayload(payload.sha256)
+    // Lists of other systems know messages by what was fetched.
+    if (!first && payload.encrypted) first = await ledger.findPayload(evidence.fetched.sha256)
+    const isOwn = first !== undefined && fingerprintOf(first) === claim.fingerprint
+    if (claim.isReplay && !isOwn) {
+      throw new SourceError('TRANSFER_CHANGED', 'the file is not the one that was taken', { file: this.#file.path })
+    }
+    if (first && !isOwn) return this.#closeDuplicate(claim, ledger, evidence, first)
     const receipt = (stored: RowsStored) => committed(this.#file, this.#startedAt, { ...evidence, stored })
     const stored = await transaction.commit(evidence.account, { claim, evidence, receipt })
     if ('duplicateOf' in stored) return this.#closeDuplicate(claim, ledger, evidence, stored.duplicateOf)

@@ -1,4 +1,4 @@
-import type { LedgerRecord } from '../ledger/ledger.ts'
+import type { LedgerRecord, RecordQuery } from '../ledger/ledger.ts'
 import type { LedgerFile, Receipt, RowsStored } from '../ledger/receipt.ts'
 import type { EntryAccount } from '../parse/file-account.ts'
 import { PARSER_VERSION } from '../parse/interval-parser.ts'
@@ -69,14 +69,44 @@ export function receiptColumns(receipt: Receipt) {
   }
 }
 
-/** What a claim that holds has for a state. */
-export const isClaimedSql = `state IN ('claimed', 'staged')`
+/** Whether somebody has a file, or had it when he died. */
+export const isClaimedSql = 'lease_until IS NOT NULL'
+
+/** The columns of `files` that {@link recordOf} reads. `ms` makes an instant UTC epoch milliseconds. */
+export function recordColumns(ms: (instant: string) => string, now: string): string {
+  const instants = ['modified_at', 'lease_until', 'next_attempt_at', 'updated_at']
+  const plain = 'fingerprint, source, path, name, size, state, epoch, attempts, replay_due, receipt'
+  return `${plain}, ${instants.map(name => `${ms(name)} AS ${name}`).join(', ')}, ${ms(now)} AS now`
+}
+
+/** The condition of a query for records. `bind` takes a value and gives what stands for it. */
+export function recordCondition(
+  { fingerprint, path, states, isReplayDue, since, until }: RecordQuery,
+  bind: (value: string | number | boolean) => string
+): string {
+  const conditions: string[] = []
+  if (fingerprint !== undefined) conditions.push(`fingerprint = ${bind(fingerprint)}`)
+  if (path !== undefined) {
+    const [whole, name, end] = [bind(path), bind(path), bind(`/${path}`)]
+    conditions.push(`(path = ${whole} OR name = ${name} OR right(path, ${path.length + 1}) = ${end})`)
+  }
+  if (states) conditions.push(`state IN (${states.map(bind).join(', ') || 'NULL'})`)
+  if (isReplayDue !== undefined) conditions.push(`replay_due = ${bind(isReplayDue)}`)
+  const instant = (ms: number) => `to_timestamp(CAST(${bind(ms)} AS double precision) / 1000)`
+  if (since !== undefined) conditions.push(`modified_at >= ${instant(since)}`)
+  if (until !== undefined) conditions.push(`modified_at < ${instant(until)}`)
+  return conditions.length > 0 ? conditions.join(' AND ') : 'true'
+}
 
 /** A row of `files`, its instants in UTC epoch milliseconds, and the store's clock. */
-export function recordOf(row: Row): { readonly record: Omit<LedgerRecord, 'file'>; readonly now: number } {
+export function recordOf(row: Row): { readonly record: LedgerRecord; readonly now: number } {
   const instant = (value: unknown) => (value === null ? null : Number(value))
   return {
     record: {
+      fingerprint: row.fingerprint as string,
+      file: fileOf(row),
+      isReplayDue: row.replay_due as boolean,
+      updatedAt: Number(row.updated_at),
       state: row.state as LedgerRecord['state'],
       epoch: row.epoch as number,
       attempts: row.attempts as number,

@@ -222,7 +222,8 @@ const block = fc
     })
   )
 
-const fileRows = fc.array(block, { minLength: 1, maxLength: 4 }).map(blocks => blocks.flat())
+/** The rows of a file. */
+export const fileRows = fc.array(block, { minLength: 1, maxLength: 4 }).map(blocks => blocks.flat())
 const files = fc.uniqueArray(fileRows, { minLength: 2, maxLength: 4, selector: csv })
 const orders = fc.tuple(files, fc.integer({ min: 0, max: 2 })).chain(([files, again]) => {
   // Some come twice, under another name.
@@ -240,7 +241,7 @@ interface Kept {
 }
 
 /** The rule itself, row by row, in memory. */
-class Oracle {
+export class Oracle {
   readonly #store = new Map<string, Kept>()
 
   /** Takes a file of one entry; gives its counts. */

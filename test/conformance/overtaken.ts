@@ -30,6 +30,9 @@ export function overtaken(ledger: Ledger, other: Other, when: 'claimed' | 'stage
     findPayload: sha256 => ledger.findPayload(sha256),
     settle: (claim, receipt, costsAttempt) => ledger.settle(claim, receipt, costsAttempt),
     passOver: (file, receipt) => ledger.passOver(file, receipt),
+    records: query => ledger.records(query),
+    retry: fingerprint => ledger.retry(fingerprint),
+    forget: fingerprint => ledger.forget(fingerprint),
     close: () => ledger.close()
   }
 }

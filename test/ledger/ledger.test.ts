@@ -49,7 +49,11 @@ describe('the fingerprint of a file', () => {
 
 describe('a claim', () => {
   const now = 1_000_000
-  const record = (state: LedgerRecord['state'], more: Partial<LedgerRecord> = {}) => ({
+  const record = (state: LedgerRecord['state'], more: Partial<LedgerRecord> = {}): LedgerRecord => ({
+    fingerprint: 'x',
+    file,
+    updatedAt: 0,
+    isReplayDue: false,
     state,
     epoch: 1,
     attempts: 1,
@@ -89,6 +93,9 @@ describe('a claim', () => {
     expect(refusal(record('quarantined'), { retryQuarantined: true })).toBeUndefined()
     for (const state of ['committed', 'duplicate'] as const) {
       expect(refusal(record(state), { retryQuarantined: true, retryNow: true })).toMatchObject({ known: true })
+      const replay = { isReplayDue: true }
+      expect(refusal(record(state, replay))).toBeUndefined()
+      expect(refusal(record(state, { ...replay, leaseUntil: now + 1 }))).toMatchObject({ reason: { code: 'HELD' } })
     }
   })
 })

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { DecryptError, SourceError } from '../../src/errors.ts'
-import type { Ledger } from '../../src/ledger/ledger.ts'
+import { fingerprintOf, type Ledger, type RecordQuery } from '../../src/ledger/ledger.ts'
 import type { LedgerFile } from '../../src/ledger/receipt.ts'
 import { failed, passedOver, type Receipt } from '../../src/ledger/receipt.ts'
 import type { PassedOver } from '../../src/source/source.ts'
@@ -100,7 +100,7 @@ export function testLedger(name: string, open: () => Promise<Ledger>): void {
 
     test('refuses to settle what nobody claimed', async () => {
       const ledger = await open()
-      const claim = { fingerprint: '0'.repeat(64), epoch: 1, leaseMs: 1000 }
+      const claim = { fingerprint: '0'.repeat(64), epoch: 1, leaseMs: 1000, isReplay: false }
       await expect(ledger.settle(claim, taken(file('a'), 'x'))).rejects.toMatchObject({ code: 'STORE_FENCED' })
       await ledger.close()
     })
@@ -138,6 +138,103 @@ export function testLedger(name: string, open: () => Promise<Ledger>): void {
       }
       expect(await ledger.findPayload('x')).toEqual(file('a'))
       expect(await ledger.findPayload('y')).toBeUndefined()
+      await ledger.close()
+    })
+
+    test('has a file tried again that was set aside, that waits, or that is a duplicate', async () => {
+      const ledger = await open()
+      const settle = async (path: string, receipt: Receipt, costsAttempt = false) => {
+        await ledger.settle((await ledger.claim(file(path))).claim!, receipt, costsAttempt)
+        return fingerprintOf(file(path))
+      }
+      for (const again of [
+        await settle('q', failed(file('q'), 0, 'quarantined', corrupt)),
+        await settle('w', failed(file('w'), 0, 'seen', dropped), true),
+        await settle('d', { ...taken(file('d'), 'x'), state: 'duplicate' })
+      ]) {
+        expect(await ledger.retry(again)).toBe(true)
+        const [record] = await ledger.records({ fingerprint: again })
+        expect(record).toMatchObject({ state: 'seen', attempts: 0, nextAttemptAt: null, isReplayDue: false })
+        expect((await ledger.claim(record!.file)).claim).toMatchObject({ epoch: 2, isReplay: false })
+        // Somebody has it now.
+        expect(await ledger.retry(again)).toBe(false)
+      }
+      expect(await ledger.retry('0'.repeat(64))).toBe(false)
+      await ledger.close()
+    })
+
+    test('has a file read anew that is in, which stays in whatever becomes of that', async () => {
+      const ledger = await open()
+      const first = taken(file('a'), 'x')
+      const fingerprint = fingerprintOf(file('a'))
+      await ledger.settle((await ledger.claim(file('a'))).claim!, first)
+      expect(await ledger.retry(fingerprint)).toBe(true)
+      expect(await ledger.records({ isReplayDue: true })).toMatchObject([{ state: 'committed', isReplayDue: true }])
+      const { claim } = await ledger.claim(file('a'))
+      expect(claim).toMatchObject({ epoch: 2, isReplay: true })
+      expect((await ledger.claim(file('a'))).known?.reason?.code).toBe('HELD')
+      await ledger.renew(claim!, 'staged')
+      expect(await ledger.findPayload('x')).toEqual(file('a'))
+      await ledger.settle(claim!, failed(file('a'), 0, 'quarantined', corrupt), true)
+      expect(await ledger.records()).toMatchObject([{ state: 'committed', isReplayDue: true, receipt: first }])
+
+      const { claim: second } = await ledger.claim(file('a'))
+      await ledger.settle(second!, { ...first, startedAt: 1, elapsedMs: 99 })
+      // The same was found: the first receipt stands.
+      expect(await ledger.records()).toMatchObject([{ state: 'committed', isReplayDue: false, receipt: first }])
+      expect((await ledger.claim(file('a'))).known).toMatchObject({ state: 'duplicate', known: true })
+
+      await ledger.retry(fingerprint)
+      const { claim: third } = await ledger.claim(file('a'))
+      const better = { ...first, payload: { ...first.payload!, bytes: 2 } }
+      await ledger.settle(third!, better)
+      expect(await ledger.records()).toMatchObject([{ isReplayDue: false, receipt: better }])
+      await ledger.close()
+    })
+
+    test('forgets a file that is not in, and no other', async () => {
+      const ledger = await open()
+      await ledger.settle((await ledger.claim(file('q'))).claim!, failed(file('q'), 0, 'quarantined', corrupt))
+      await ledger.settle((await ledger.claim(file('a'))).claim!, taken(file('a'), 'x'))
+      await ledger.claim(file('held'))
+      const forget = (path: string) => ledger.forget(fingerprintOf(file(path)))
+      expect([await forget('q'), await forget('a'), await forget('held'), await forget('q')]).toEqual([
+        true,
+        false,
+        false,
+        false
+      ])
+      expect((await ledger.records()).map(({ file }) => file.path).sort()).toEqual(['a', 'held'])
+      expect((await ledger.claim(file('q'))).claim?.epoch).toBe(1)
+      await ledger.close()
+    })
+
+    test('tells what it has of files, the one changed last first', async () => {
+      const ledger = await open()
+      const [a, b, c] = [
+        file('in/a.asc', { name: 'a.asc', modifiedAt: 1_000 }),
+        file('in/b.asc', { name: 'b.asc', modifiedAt: 2_000 }),
+        file('other/a.asc', { name: 'a.asc', modifiedAt: 3_000 })
+      ]
+      for (const each of [a, b, c]) {
+        await ledger.settle((await ledger.claim(each)).claim!, failed(each, 0, 'quarantined', corrupt))
+        await pause(5)
+      }
+      const left: PassedOver = { ...file('x.tmp'), state: 'ignored', reason: 'ignored by *.tmp' }
+      await ledger.passOver(left, passedOver(left))
+      const paths = async (query: RecordQuery) => (await ledger.records(query)).map(({ file }) => file.path)
+      expect(await paths({})).toEqual(['x.tmp', 'other/a.asc', 'in/b.asc', 'in/a.asc'])
+      expect(await paths({ limit: 2 })).toEqual(['x.tmp', 'other/a.asc'])
+      expect(await paths({ path: 'in/a.asc' })).toEqual(['in/a.asc'])
+      expect(await paths({ path: 'a.asc' })).toEqual(['other/a.asc', 'in/a.asc'])
+      expect(await paths({ path: '.asc' })).toEqual([])
+      expect(await paths({ states: ['ignored', 'seen'] })).toEqual(['x.tmp'])
+      expect(await paths({ states: [] })).toEqual([])
+      expect(await paths({ since: 2_000, until: 3_000 })).toEqual(['in/b.asc'])
+      const [record] = await ledger.records({ path: 'in/b.asc' })
+      expect(record).toMatchObject({ fingerprint: fingerprintOf(b), file: b, state: 'quarantined', epoch: 1 })
+      expect(Math.abs(record!.updatedAt - Date.now())).toBeLessThan(60_000)
+      expect(record!.receipt?.reason?.code).toBe('DECRYPT_CORRUPT')
       await ledger.close()
     })
 

@@ -28,6 +28,9 @@ class SlowLedgerSink extends NdjsonSink {
       findPayload: sha256 => ledger.findPayload(sha256),
       settle: () => stopFor('renamed'),
       passOver: (file, receipt) => ledger.passOver(file, receipt),
+      records: query => ledger.records(query),
+      retry: fingerprint => ledger.retry(fingerprint),
+      forget: fingerprint => ledger.forget(fingerprint),
       close: () => ledger.close()
     }
   }

@@ -6,6 +6,7 @@ import { DuckDbSink } from '../../src/sink/duckdb.ts'
 import { makeIntervalReport, makeZip } from '../../src/testing/index.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
+import { testReplayingSink } from '../conformance/replaying-sink.ts'
 import {
   csv,
   days,
@@ -29,6 +30,7 @@ import { Child, compile, type Program } from './child.ts'
 testSink('DuckDbSink', open)
 testDurableSink('DuckDbSink', open)
 testMergingSink('DuckDbSink', open)
+testReplayingSink('DuckDbSink', open)
 
 function open(folder: string) {
   const path = join(folder, 'smt.duckdb')

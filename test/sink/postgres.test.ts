@@ -6,6 +6,7 @@ import { PostgresStore } from '../../src/sink/postgres/store.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
+import { testReplayingSink } from '../conformance/replaying-sink.ts'
 import { csv, deliver, failing, fileOf, readParts, rowText, testDurableSink, testSink } from '../conformance/sink.ts'
 import { testLedger } from '../ledger/support.ts'
 import { queryPostgres, schemaFor, usePostgres } from '../support/postgres.ts'
@@ -22,6 +23,7 @@ describe.each(['days', 'rows'] as const)('layout %s', layout => {
   testSink('PostgresSink', open)
   testDurableSink('PostgresSink', open)
   testMergingSink('PostgresSink', open)
+  testReplayingSink('PostgresSink', open)
 
   describe('I5: a worker whose claim passed to another', () => {
     test.each<Other>(['holds', 'has finished'])('cannot commit while the other one %s the file', async other => {

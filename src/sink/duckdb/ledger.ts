@@ -1,5 +1,5 @@
 import {
-  attemptsAfter,
+  afterSettling,
   type Claim,
   type ClaimAnswer,
   type ClaimOptions,
@@ -7,12 +7,17 @@ import {
   fingerprintOf,
   LEASE_MS,
   type Ledger,
-  refusalOf
+  type LedgerRecord,
+  MOST_RECORDS,
+  type RecordQuery,
+  refusalOf,
+  retried,
+  stateWhileClaimed
 } from '../../ledger/ledger.ts'
 import type { LedgerFile, Receipt } from '../../ledger/receipt.ts'
 import type { PassedOver } from '../../source/source.ts'
-import { fileOf, isClaimedSql, receiptColumns, recordOf } from '../sql-columns.ts'
-import type { DuckDbStore, Sql } from './store.ts'
+import { fileOf, isClaimedSql, receiptColumns, recordColumns, recordCondition, recordOf } from '../sql-columns.ts'
+import type { DuckDbStore, Sql, Values } from './store.ts'
 
 /** The ledger of a {@link DuckDbStore}: its table `files`. */
 export class DuckDbLedger implements Ledger {
@@ -31,16 +36,17 @@ export class DuckDbLedger implements Ledger {
       if (refusal) return { known: refusal }
       const epoch = (found?.record.epoch ?? 0) + 1
       if (!found) await insert(sql, fingerprint, file, 'claimed')
-      const statement = `UPDATE files SET state = 'claimed', epoch = $epoch, lease_until = ${after('$leaseMs')},
+      const state = found ? stateWhileClaimed(found.record, 'claimed') : 'claimed'
+      const statement = `UPDATE files SET state = $state, epoch = $epoch, lease_until = ${after('$leaseMs')},
         next_attempt_at = NULL, updated_at = now() WHERE fingerprint = $fingerprint`
-      await sql.run(statement, { fingerprint, epoch, leaseMs })
-      return { claim: { fingerprint, epoch, leaseMs } }
+      await sql.run(statement, { fingerprint, epoch, leaseMs, state })
+      return { claim: { fingerprint, epoch, leaseMs, isReplay: state === 'committed' } }
     })
   }
 
   renew({ fingerprint, epoch, leaseMs }: Claim, state: 'claimed' | 'staged'): Promise<void> {
     return this.#store.transaction(async sql => {
-      const statement = `UPDATE files SET state = $state, lease_until = ${after('$leaseMs')}, updated_at = now()
+      const statement = `UPDATE files SET state = CASE state WHEN 'committed' THEN state ELSE $state END, lease_until = ${after('$leaseMs')}, updated_at = now()
         WHERE ${claimed}`
       if ((await sql.run(statement, { fingerprint, epoch, leaseMs, state })) === 0) throw fenced(undefined)
     })
@@ -64,8 +70,51 @@ export class DuckDbLedger implements Ledger {
     return this.#store.transaction(async sql => {
       if (await find(sql, fingerprint)) return { known: true }
       await insert(sql, fingerprint, file, receipt.state)
-      await write(sql, fingerprint, receipt, attemptsAfter(0, receipt, false))
+      const { state } = receipt
+      await write(sql, fingerprint, { state, receipt, attempts: 0, pauseMs: null, isReplayDue: false })
       return { known: false }
+    })
+  }
+
+  records(query: RecordQuery = {}): Promise<readonly LedgerRecord[]> {
+    const values: Values = {}
+    const condition = recordCondition(query, value => {
+      const name = `v${Object.keys(values).length}`
+      values[name] = value
+      return `$${name}`
+    })
+    return this.#store.transaction(async sql => {
+      const rows = await sql.rows(
+        `SELECT ${columns} FROM files WHERE ${condition}
+         ORDER BY files.updated_at DESC, file_id DESC LIMIT ${query.limit ?? MOST_RECORDS}`,
+        values
+      )
+      return rows.map(row => recordOf(row).record)
+    })
+  }
+
+  retry(fingerprint: string): Promise<boolean> {
+    return this.#change(fingerprint, async (sql, record) => {
+      const set = `state = $state, replay_due = $isReplayDue, attempts = 0, lease_until = NULL, next_attempt_at = NULL`
+      const statement = `UPDATE files SET ${set}, updated_at = now() WHERE fingerprint = $fingerprint`
+      await sql.run(statement, { fingerprint, ...retried(record) })
+      return true
+    })
+  }
+
+  forget(fingerprint: string): Promise<boolean> {
+    return this.#change(fingerprint, async (sql, { state }) => {
+      if (state === 'committed') return false
+      return (await sql.run('DELETE FROM files WHERE fingerprint = $fingerprint', { fingerprint })) > 0
+    })
+  }
+
+  /** Changes a record that nobody has; tells whether it did. */
+  #change(fingerprint: string, change: (sql: Sql, record: LedgerRecord) => Promise<boolean>): Promise<boolean> {
+    return this.#store.transaction(async sql => {
+      const found = await find(sql, fingerprint)
+      if (!found || (found.record.leaseUntil ?? 0) > found.now) return false
+      return change(sql, found.record)
     })
   }
 
@@ -82,9 +131,22 @@ const after = (ms: string) => `now() + to_milliseconds(${ms})`
 /** Writes a claimed file's end, inside a transaction of the caller. Refuses when the claim is not the newest. */
 export async function settleIn(sql: Sql, claim: Claim, receipt: Receipt, costsAttempt = false): Promise<void> {
   const { fingerprint, epoch } = claim
-  const [row] = await sql.rows(`SELECT attempts FROM files WHERE ${claimed}`, { fingerprint, epoch })
+  const [row] = await sql.rows(`SELECT ${columns} FROM files WHERE ${claimed}`, { fingerprint, epoch })
   if (!row) throw fenced(receipt.path)
-  await write(sql, fingerprint, receipt, attemptsAfter(row.attempts as number, receipt, costsAttempt))
+  await write(sql, fingerprint, afterSettling(recordOf(row).record, claim, receipt, costsAttempt))
+}
+
+/** Has the next run read files anew that have readings of a span: one that beat theirs is there no more. */
+export async function replayOthers(
+  sql: Sql,
+  { fingerprint }: Claim,
+  [first, last]: readonly [number, number]
+): Promise<void> {
+  const quality = (field: string) => `CAST(json_extract(receipt, '$.quality.${field}') AS BIGINT)`
+  const statement = `UPDATE files SET replay_due = true, updated_at = now()
+    WHERE state = 'committed' AND fingerprint <> $fingerprint
+      AND ${quality('first')} <= $last AND ${quality('last')} >= $first`
+  await sql.run(statement, { fingerprint, first, last })
 }
 
 /** The number of a file, for its entries. */
@@ -93,10 +155,10 @@ export async function fileId(sql: Sql, fingerprint: string): Promise<bigint> {
   return row!.file_id as bigint
 }
 
+const columns = recordColumns(instant => `epoch_ms(${instant})`, 'now()')
+
 async function find(sql: Sql, fingerprint: string): Promise<ReturnType<typeof recordOf> | undefined> {
-  const query = `SELECT state, epoch, attempts, receipt, epoch_ms(lease_until) AS lease_until,
-    epoch_ms(next_attempt_at) AS next_attempt_at, epoch_ms(now()) AS now FROM files WHERE fingerprint = $fingerprint`
-  const [row] = await sql.rows(query, { fingerprint })
+  const [row] = await sql.rows(`SELECT ${columns} FROM files WHERE fingerprint = $fingerprint`, { fingerprint })
   return row && recordOf(row)
 }
 
@@ -110,12 +172,11 @@ async function insert(sql: Sql, fingerprint: string, file: LedgerFile, state: st
 async function write(
   sql: Sql,
   fingerprint: string,
-  receipt: Receipt,
-  { attempts, pauseMs }: ReturnType<typeof attemptsAfter>
+  { receipt, attempts, pauseMs, isReplayDue }: ReturnType<typeof afterSettling>
 ): Promise<void> {
-  const columns = receiptColumns(receipt)
+  const columns = receiptColumns(receipt!)
   const set = Object.keys(columns).map(name => `${name} = $${name}`)
-  const statement = `UPDATE files SET ${set.join(', ')}, attempts = $attempts, lease_until = NULL,
-    next_attempt_at = ${after('$pauseMs')}, updated_at = now() WHERE fingerprint = $fingerprint`
-  await sql.run(statement, { ...columns, attempts, pauseMs, fingerprint })
+  const statement = `UPDATE files SET ${set.join(', ')}, attempts = $attempts, replay_due = $isReplayDue,
+    lease_until = NULL, next_attempt_at = ${after('$pauseMs')}, updated_at = now() WHERE fingerprint = $fingerprint`
+  await sql.run(statement, { ...columns, attempts, pauseMs, isReplayDue, fingerprint })
 }

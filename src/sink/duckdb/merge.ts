@@ -1,5 +1,6 @@
 import type { RowsStored } from '../../ledger/receipt.ts'
 import { countSql, storedOf } from '../sql-columns.ts'
+import { takeOutBefore } from './replay.ts'
 import type { Piece } from './staging.ts'
 import type { Sql } from './store.ts'
 
@@ -8,6 +9,18 @@ export interface MergeContext {
   readonly fileId: bigint
   /** Hash of the opened payload: of equal versions the greater one wins. */
   readonly payload: string
+  /** Numbers of the entries that the store has of this file already: it is read anew. */
+  readonly before: readonly bigint[]
+}
+
+/** What a merge did. */
+export interface Merged {
+  readonly stored: RowsStored
+  /**
+   * From the first to the last reading, in UTC epoch milliseconds, that the file gave before and does not give any more,
+   * or gives in a lesser version: another file's may stand there now.
+   */
+  readonly lost: readonly [first: number, last: number] | undefined
 }
 
 /**
@@ -17,14 +30,15 @@ export interface MergeContext {
  * Rows are taken out and put in again, not updated: DuckDB keeps every updated version in memory until its next
  * checkpoint. All pieces take out before the first puts in, because rows that are not committed are slow to search.
  */
-export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: MergeContext): Promise<RowsStored> {
+export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: MergeContext): Promise<Merged> {
   await sql.run(newMetersSql)
   await sql.run(numbersSql)
   await sql.run(seniorsSql, { payload: file.payload })
   await sql.run(judgedSql)
+  for (const [piece, { table, hasRivals }] of pieces.entries()) await sql.run(pieceSql(piece, table, hasRivals))
+  const lost = file.before.length > 0 ? await takeOutBefore(sql, saidSql(pieces.length, file), file.before) : undefined
   const remaining: number[] = []
-  for (const [piece, { table, hasRivals, rows }] of pieces.entries()) {
-    await sql.run(pieceSql(piece, table, hasRivals))
+  for (const [piece, { rows }] of pieces.entries()) {
     const met = await sql.run(judgeSql(piece))
     const won = met === 0 ? 0 : await sql.run(takeOutSql(piece))
     remaining.push(rows - met + won)
@@ -33,7 +47,7 @@ export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: Merg
     if (remaining[piece]! > 0) await sql.run(putInSql(piece), { fileId: file.fileId })
   }
   const [row] = await sql.rows(countSql(allSql(pieces.length), metSql))
-  return storedOf(row)
+  return { stored: storedOf(row), lost }
 }
 
 const newMetersSql = `
@@ -61,6 +75,14 @@ const pieceSql = (piece: number, table: string, hasRivals: boolean) => `
     CASE WHEN isnan(revision) THEN '-infinity' ELSE to_timestamp(revision / 1000) END AS revision,
     entry, line, ${hasRivals ? 'rivals, conflict' : '0 AS rivals, false AS conflict'}
   FROM ${table} p JOIN numbers USING (number)`
+
+/** What the file gives now. */
+function saidSql(pieces: number, { fileId }: MergeContext): string {
+  const columns = 'meter, start, direction, kwh, estimated, revision, entry_id, line'
+  if (pieces === 0) return `SELECT ${columns} FROM interval_rows WHERE false`
+  const all = Array.from({ length: pieces }, (_, i) => `FROM piece_${i}`).join(' UNION ALL ')
+  return `SELECT ${columns} FROM (${all}) JOIN entries ON file_id = ${fileId} AND ordinal = entry`
+}
 
 const judgeSql = (piece: number) => `
   INSERT INTO judged

@@ -80,6 +80,7 @@ export const migrations: readonly (readonly string[])[] = [
        attempts INTEGER NOT NULL DEFAULT 0,
        lease_until TIMESTAMPTZ,
        next_attempt_at TIMESTAMPTZ,
+       replay_due BOOLEAN NOT NULL DEFAULT false,
        fetched_sha256 VARCHAR,
        payload_sha256 VARCHAR,
        duplicate_of VARCHAR,

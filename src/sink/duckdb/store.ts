@@ -106,7 +106,8 @@ export class DuckDbStore {
       await sql.run('INSERT INTO schema_version VALUES ($version)', { version: SCHEMA_VERSION })
     }
     // Whoever held a claim is gone: this process alone has the file now.
-    await sql.run(`UPDATE files SET state = 'seen', lease_until = NULL WHERE ${isClaimedSql}`)
+    await sql.run(`UPDATE files SET state = CASE state WHEN 'committed' THEN state ELSE 'seen' END, lease_until = NULL
+      WHERE ${isClaimedSql}`)
   }
 }
 

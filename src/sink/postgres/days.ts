@@ -4,7 +4,7 @@ import { storedOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import { BinaryCopy } from './copy.ts'
 import { type AssemblyCounts, DayAssembler, type MeterDay } from './day-assembler.ts'
-import { type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
+import { entryArray, type LayoutStaging, lockMeters, lostOf, type MergeContext, type Merged } from './layout.ts'
 import { element } from './schema.ts'
 
 /**
@@ -35,11 +35,14 @@ export class DayStaging implements LayoutStaging {
     this.#counts = this.#days.end()
   }
 
-  async merge(sql: Sql, { schema, staging, sha256 }: MergeContext): Promise<RowsStored> {
+  async merge(sql: Sql, { schema: s, staging, sha256, before }: MergeContext): Promise<Merged> {
     const days = staging('days')
     const again = this.#counts.reopened ? await joinReopened(sql, days) : 0
-    const stored = await mergeDays(sql, schema, days, sha256)
-    return { ...stored, superseded: stored.superseded + this.#counts.beaten + again }
+    const theirs = `SELECT meter FROM ${s}.meter_days WHERE entries && ${entryArray(before)}`
+    await lockMeters(sql, s, days, before.length > 0 ? theirs : 'NULL')
+    const lost = before.length > 0 ? lostOf((await sql.rows(takeOutSql(s, days, before)))[0]) : undefined
+    const stored = await mergeDays(sql, s, days, sha256)
+    return { stored: { ...stored, superseded: stored.superseded + this.#counts.beaten + again }, lost }
   }
 
   winnersSql({ schema, staging }: MergeContext): string {
@@ -96,7 +99,6 @@ function withGaps(values: Float64Array, gaps: Float64Array | undefined, size: nu
 
 /** The merge of staged days: I6 for each quarter hour, most of it decided day by day. */
 async function mergeDays(sql: Sql, s: string, staging: string, sha256: string): Promise<RowsStored> {
-  await lockMeters(sql, s, staging)
   await sql.run(`CREATE TEMP TABLE smt_met (meter integer, day date, direction smallint, had smallint, kind text,
     PRIMARY KEY (meter, day, direction)) ON COMMIT DROP`)
   await sql.run(metSql(s, staging), [sha256])
@@ -222,6 +224,44 @@ async function mergeMixed(sql: Sql, s: string, staging: string, sha256: string):
     [sha256]
   )
   return storedOf(row)
+}
+
+/** Takes out, quarter hour by quarter hour, what an earlier reading of the file gave and this one does not just so. */
+function takeOutSql(s: string, staging: string, before: readonly number[]): string {
+  const entries = entryArray(before)
+  const quarters = (of: string, size: string) => `unnest(${of}.readings, ${spread(`${of}.estimated`, size)},
+    ${spread(`${of}.revisions`, size)}, ${spread(`${of}.entries`, size)}, ${spreadLines(`${of}.lines`, size)})`
+  const version = (of: string) => `row(coalesce(${of}.v, '-infinity'), NOT ${of}.e)`
+  const kept = (column: string) => `array_agg(CASE WHEN r IS NOT NULL AND NOT gone THEN ${column} END ORDER BY i)`
+  return `
+    WITH stored AS (
+      SELECT d.meter, d.day, d.direction, d.start + (q.i - 1) * interval '15 minutes' AS at, q.*
+      FROM ${s}.meter_days d, ${quarters('d', 'cardinality(d.readings)')} WITH ORDINALITY AS q(r, e, v, f, l, i)
+      WHERE d.entries && ${entries}
+    ), said AS (
+      SELECT m.meter, n.day, n.direction, q.*
+      FROM ${staging} n JOIN smt_meters m USING (esiid), ${quarters('n', 'n.size')} WITH ORDINALITY AS q(r, e, v, f, l, i)
+      WHERE q.r IS NOT NULL
+    ), judged AS (
+      SELECT o.*, o.r IS NOT NULL AND o.f = ANY (${entries})
+          AND ((n.r, n.f, n.l) IS DISTINCT FROM (o.r, o.f, o.l) OR ${version('n')} <> ${version('o')}) AS gone,
+        n.r IS NOT NULL AND ${version('n')} >= ${version('o')} AS again
+      FROM stored o LEFT JOIN said n USING (meter, day, direction, i)
+    ), rebuilt AS (
+      SELECT meter, day, direction, count(*) FILTER (WHERE r IS NOT NULL AND NOT gone) AS filled, ${kept('r')} AS readings,
+        ${kept('e')} AS estimated, ${kept('v')} AS revisions, ${kept('f')} AS entries, ${kept('l')} AS lines
+      FROM judged GROUP BY meter, day, direction HAVING bool_or(gone)
+    ), emptied AS (
+      DELETE FROM ${s}.meter_days d USING rebuilt b
+      WHERE b.filled = 0 AND (d.meter, d.day, d.direction) = (b.meter, b.day, b.direction)
+    ), done AS (
+      UPDATE ${s}.meter_days d SET filled = b.filled, readings = b.readings,
+        estimated = ${gather('b.estimated', 'b.readings')}, revisions = ${gather('b.revisions', 'b.readings')},
+        entries = ${gather('b.entries', 'b.readings')}, lines = b.lines
+      FROM rebuilt b WHERE b.filled > 0 AND (d.meter, d.day, d.direction) = (b.meter, b.day, b.direction)
+    )
+    SELECT (extract(epoch FROM min(at)) * 1000)::bigint AS first, (extract(epoch FROM max(at)) * 1000)::bigint AS last
+    FROM judged WHERE gone AND NOT again`
 }
 
 /** One element for each quarter hour. */

@@ -11,6 +11,18 @@ export interface MergeContext {
   readonly staging: (suffix: string) => string
   /** Hash of the file's opened payload: of equal versions the greater one wins. */
   readonly sha256: string
+  /** Numbers of the entries that the store has of this file already: it is read anew. */
+  readonly before: readonly number[]
+}
+
+/** What a merge did. */
+export interface Merged {
+  readonly stored: RowsStored
+  /**
+   * From the first to the last reading, in UTC epoch milliseconds, that the file gave before and does not give any more,
+   * or gives in a lesser version: another file's may stand there now.
+   */
+  readonly lost: readonly [first: number, last: number] | undefined
 }
 
 /** One staging table of a file. */
@@ -31,7 +43,7 @@ export interface LayoutStaging {
   /** No more rows come. */
   end(): void
   /** Merges what was copied, inside the caller's transaction. */
-  merge(sql: Sql, context: MergeContext): Promise<RowsStored>
+  merge(sql: Sql, context: MergeContext): Promise<Merged>
   /**
    * The query of what the store has of this file after the merge, whose entries are `$1`: esiid, start, direction, kwh,
    * estimated, revision.
@@ -40,15 +52,24 @@ export interface LayoutStaging {
 }
 
 /**
- * The meters of the staged rows, new ones added: `smt_meters`, until the transaction ends. They are locked, so that two
- * commits with a meter in common come one after the other, and in one order, so that neither waits for the other.
+ * The meters of the staged rows, new ones added, and of what stands in the store of an earlier reading: `smt_meters`,
+ * until the transaction ends. They are locked, so that two commits with a meter in common come one after the other, and
+ * in one order, so that neither waits for the other.
  */
-export async function lockMeters(sql: Sql, s: string, esiids: string): Promise<void> {
+export async function lockMeters(sql: Sql, s: string, staged: string, before: string): Promise<void> {
   await sql.run(`INSERT INTO ${s}.meters (esiid)
-    SELECT DISTINCT esiid FROM ${esiids} n WHERE NOT EXISTS (SELECT FROM ${s}.meters m WHERE m.esiid = n.esiid)
+    SELECT DISTINCT esiid FROM ${staged} n WHERE NOT EXISTS (SELECT FROM ${s}.meters m WHERE m.esiid = n.esiid)
     ORDER BY esiid ON CONFLICT DO NOTHING`)
   await sql.run('CREATE TEMP TABLE smt_meters (meter integer PRIMARY KEY, esiid text NOT NULL UNIQUE) ON COMMIT DROP')
   await sql.run(`INSERT INTO smt_meters SELECT meter, esiid FROM ${s}.meters
-    WHERE esiid IN (SELECT esiid FROM ${esiids}) ORDER BY meter FOR NO KEY UPDATE`)
+    WHERE esiid IN (SELECT esiid FROM ${staged}) OR meter IN (${before}) ORDER BY meter FOR NO KEY UPDATE`)
   await sql.run('ANALYZE smt_meters')
+}
+
+/** Entries as an array of SQL. */
+export const entryArray = (entries: readonly number[]) => `'{${entries.join(',')}}'::bigint[]`
+
+/** What was lost, from the one row of a query that gives its `first` and `last` instant. */
+export function lostOf(row: Record<string, unknown> | undefined): Merged['lost'] {
+  return row?.first == null ? undefined : [Number(row.first), Number(row.last)]
 }

@@ -1,5 +1,5 @@
 import {
-  attemptsAfter,
+  afterSettling,
   type Claim,
   type ClaimAnswer,
   type ClaimOptions,
@@ -7,11 +7,16 @@ import {
   fingerprintOf,
   LEASE_MS,
   type Ledger,
-  refusalOf
+  type LedgerRecord,
+  MOST_RECORDS,
+  type RecordQuery,
+  refusalOf,
+  retried,
+  stateWhileClaimed
 } from '../../ledger/ledger.ts'
 import type { LedgerFile, Receipt } from '../../ledger/receipt.ts'
 import type { PassedOver } from '../../source/source.ts'
-import { fileOf, isClaimedSql, receiptColumns, recordOf } from '../sql-columns.ts'
+import { fileOf, isClaimedSql, receiptColumns, recordColumns, recordCondition, recordOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import type { PostgresStore } from './store.ts'
 
@@ -23,26 +28,34 @@ export class PostgresLedger implements Ledger {
     this.#store = store
   }
 
-  claim(file: LedgerFile, options: ClaimOptions = {}): Promise<ClaimAnswer> {
+  async claim(file: LedgerFile, options: ClaimOptions = {}): Promise<ClaimAnswer> {
     const { schema: s } = this.#store
     const { leaseMs = LEASE_MS } = options
     const fingerprint = fingerprintOf(file)
+    // Most files are known, and to say so nothing need be written or waited for.
+    const refused = await this.#store.session(async sql => {
+      const found = await find(sql, s, fingerprint)
+      return found && refusalOf(file, found.record, found.now, options)
+    })
+    if (refused) return { known: refused }
     return this.#store.transaction(async sql => {
       // Whoever comes second waits here, and then sees what the first one did.
       await insert(sql, s, fingerprint, file, 'seen')
-      const { record, now } = await find(sql, s, fingerprint)
+      const { record, now } = (await find(sql, s, fingerprint, 'FOR UPDATE'))!
       const refusal = refusalOf(file, record, now, options)
       if (refusal) return { known: refusal }
       const epoch = record.epoch + 1
-      const statement = `UPDATE ${s}.files SET state = 'claimed', epoch = $2, lease_until = ${after('$3')},
+      const state = stateWhileClaimed(record, 'claimed')
+      const statement = `UPDATE ${s}.files SET state = $4, epoch = $2, lease_until = ${after('$3')},
         next_attempt_at = NULL, updated_at = clock_timestamp() WHERE fingerprint = $1`
-      await sql.run(statement, [fingerprint, epoch, leaseMs])
-      return { claim: { fingerprint, epoch, leaseMs } }
+      await sql.run(statement, [fingerprint, epoch, leaseMs, state])
+      return { claim: { fingerprint, epoch, leaseMs, isReplay: state === 'committed' } }
     })
   }
 
   async renew({ fingerprint, epoch, leaseMs }: Claim, state: 'claimed' | 'staged'): Promise<void> {
-    const statement = `UPDATE ${this.#store.schema}.files SET state = $4, lease_until = ${after('$3')},
+    const statement = `UPDATE ${this.#store.schema}.files
+      SET state = CASE state WHEN 'committed' THEN state ELSE $4 END, lease_until = ${after('$3')},
       updated_at = clock_timestamp() WHERE ${claimed}`
     const touched = await this.#store.session(sql => sql.run(statement, [fingerprint, epoch, leaseMs, state]))
     if (touched === 0) throw fenced(undefined)
@@ -55,8 +68,8 @@ export class PostgresLedger implements Ledger {
   settle(claim: Claim, receipt: Receipt, costsAttempt = false): Promise<void> {
     const { schema: s } = this.#store
     return this.#store.transaction(async sql => {
-      const { attempts } = await lockClaim(sql, s, claim, receipt.path)
-      await writeReceipt(sql, s, claim.fingerprint, receipt, attemptsAfter(attempts, receipt, costsAttempt))
+      const held = await lockClaim(sql, s, claim, receipt.path)
+      await writeSettled(sql, s, claim.fingerprint, afterSettling(held.record, claim, receipt, costsAttempt))
     })
   }
 
@@ -65,8 +78,50 @@ export class PostgresLedger implements Ledger {
     const fingerprint = fingerprintOf(file)
     return this.#store.transaction(async sql => {
       if ((await insert(sql, s, fingerprint, file, receipt.state)) === 0) return { known: true }
-      await writeReceipt(sql, s, fingerprint, receipt)
+      const { state } = receipt
+      await writeSettled(sql, s, fingerprint, { state, receipt, attempts: 0, pauseMs: null, isReplayDue: false })
       return { known: false }
+    })
+  }
+
+  async records(query: RecordQuery = {}): Promise<readonly LedgerRecord[]> {
+    const values: unknown[] = []
+    const condition = recordCondition(query, value => `$${values.push(value)}`)
+    const rows = await this.#store.session(sql =>
+      sql.rows(
+        `SELECT ${columns} FROM ${this.#store.schema}.files WHERE ${condition}
+         ORDER BY files.updated_at DESC, file_id DESC LIMIT ${query.limit ?? MOST_RECORDS}`,
+        values
+      )
+    )
+    return rows.map(row => recordOf(row).record)
+  }
+
+  retry(fingerprint: string): Promise<boolean> {
+    const { schema: s } = this.#store
+    return this.#change(fingerprint, async (sql, record) => {
+      const { state, isReplayDue } = retried(record)
+      const set = `state = $2, replay_due = $3, attempts = 0, lease_until = NULL, next_attempt_at = NULL`
+      const statement = `UPDATE ${s}.files SET ${set}, updated_at = clock_timestamp() WHERE fingerprint = $1`
+      await sql.run(statement, [fingerprint, state, isReplayDue])
+      return true
+    })
+  }
+
+  forget(fingerprint: string): Promise<boolean> {
+    const { schema: s } = this.#store
+    return this.#change(fingerprint, async (sql, { state }) => {
+      if (state === 'committed') return false
+      return (await sql.run(`DELETE FROM ${s}.files WHERE fingerprint = $1`, [fingerprint])) > 0
+    })
+  }
+
+  /** Changes a record that nobody has; tells whether it did. */
+  #change(fingerprint: string, change: (sql: Sql, record: LedgerRecord) => Promise<boolean>): Promise<boolean> {
+    return this.#store.transaction(async sql => {
+      const found = await find(sql, this.#store.schema, fingerprint, 'FOR UPDATE')
+      if (!found || (found.record.leaseUntil ?? 0) > found.now) return false
+      return change(sql, found.record)
     })
   }
 
@@ -86,26 +141,38 @@ export async function lockClaim(
   s: string,
   { fingerprint, epoch }: Claim,
   path: string
-): Promise<{ readonly fileId: string; readonly attempts: number }> {
-  const query = `SELECT file_id, attempts FROM ${s}.files WHERE ${claimed} FOR UPDATE`
+): Promise<{ readonly fileId: string; readonly record: LedgerRecord }> {
+  const query = `SELECT file_id, ${columns} FROM ${s}.files WHERE ${claimed} FOR UPDATE`
   const [row] = await sql.rows(query, [fingerprint, epoch])
   if (!row) throw fenced(path)
-  return { fileId: row.file_id as string, attempts: row.attempts as number }
+  return { fileId: row.file_id as string, record: recordOf(row).record }
 }
 
 /** Writes what became of a file, inside a transaction of the caller that has it to itself. */
-export async function writeReceipt(
+export async function writeSettled(
   sql: Sql,
   s: string,
   fingerprint: string,
-  receipt: Receipt,
-  { attempts, pauseMs } = attemptsAfter(0, receipt, false)
+  { receipt, attempts, pauseMs, isReplayDue }: ReturnType<typeof afterSettling>
 ): Promise<void> {
-  const columns = receiptColumns(receipt)
-  const set = Object.keys(columns).map((name, i) => `${name} = $${i + 4}`)
-  const statement = `UPDATE ${s}.files SET ${set.join(', ')}, attempts = $2, lease_until = NULL,
-    next_attempt_at = ${after('$3')}, updated_at = clock_timestamp() WHERE fingerprint = $1`
-  await sql.run(statement, [fingerprint, attempts, pauseMs, ...Object.values(columns)])
+  const columns = receiptColumns(receipt!)
+  const set = Object.keys(columns).map((name, i) => `${name} = $${i + 5}`)
+  const statement = `UPDATE ${s}.files SET ${set.join(', ')}, attempts = $2, replay_due = $3, lease_until = NULL,
+    next_attempt_at = ${after('$4')}, updated_at = clock_timestamp() WHERE fingerprint = $1`
+  await sql.run(statement, [fingerprint, attempts, isReplayDue, pauseMs, ...Object.values(columns)])
+}
+
+/** Has the next run read files anew that have readings of a span: one that beat theirs is there no more. */
+export async function replayOthers(
+  sql: Sql,
+  s: string,
+  { fingerprint }: Claim,
+  [first, last]: readonly [number, number]
+): Promise<void> {
+  const statement = `UPDATE ${s}.files SET replay_due = true, updated_at = clock_timestamp()
+    WHERE state = 'committed' AND fingerprint <> $1
+      AND (receipt #>> '{quality,first}')::bigint <= $3 AND (receipt #>> '{quality,last}')::bigint >= $2`
+  await sql.run(statement, [fingerprint, first, last])
 }
 
 /** The committed file whose payload has this hash. */
@@ -118,12 +185,16 @@ export async function findPayloadIn(sql: Sql, s: string, sha256: string): Promis
 
 const epochMs = (instant: string) => `(extract(epoch FROM ${instant}) * 1000)::bigint`
 
-async function find(sql: Sql, s: string, fingerprint: string): Promise<ReturnType<typeof recordOf>> {
-  const query = `SELECT state, epoch, attempts, receipt, ${epochMs('lease_until')} AS lease_until,
-      ${epochMs('next_attempt_at')} AS next_attempt_at, ${epochMs('clock_timestamp()')} AS now
-    FROM ${s}.files WHERE fingerprint = $1 FOR UPDATE`
-  const [row] = await sql.rows(query, [fingerprint])
-  return recordOf(row!)
+const columns = recordColumns(epochMs, 'clock_timestamp()')
+
+async function find(
+  sql: Sql,
+  s: string,
+  fingerprint: string,
+  lock: '' | 'FOR UPDATE' = ''
+): Promise<ReturnType<typeof recordOf> | undefined> {
+  const [row] = await sql.rows(`SELECT ${columns} FROM ${s}.files WHERE fingerprint = $1 ${lock}`, [fingerprint])
+  return row && recordOf(row)
 }
 
 /** Adds a file that the ledger does not have; gives 0 when it has it. */

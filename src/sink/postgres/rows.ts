@@ -1,10 +1,9 @@
 import type { IntervalBatch } from '../../batch.ts'
-import type { RowsStored } from '../../ledger/receipt.ts'
 import { AscendingKeys } from '../ascending-keys.ts'
 import { storedOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import { BinaryCopy } from './copy.ts'
-import { type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
+import { entryArray, type LayoutStaging, lockMeters, lostOf, type MergeContext, type Merged } from './layout.ts'
 
 /**
  * Staging of the layout `rows`: each interval as it comes, and which meter each batch's number means.
@@ -61,13 +60,15 @@ export class RowStaging implements LayoutStaging {
 
   end(): void {}
 
-  async merge(sql: Sql, { schema: s, staging, sha256 }: MergeContext): Promise<RowsStored> {
-    await lockMeters(sql, s, staging('meters'))
+  async merge(sql: Sql, { schema: s, staging, sha256, before }: MergeContext): Promise<Merged> {
+    const theirs = `SELECT meter FROM ${s}.interval_rows WHERE entry_id = ANY (${entryArray(before)})`
+    await lockMeters(sql, s, staging('meters'), before.length > 0 ? theirs : 'NULL')
     await sql.run(`CREATE TEMP TABLE smt_numbers ON COMMIT DROP AS
       SELECT number, meter FROM ${staging('meters')} JOIN smt_meters USING (esiid)`)
     await sql.run(`ANALYZE smt_numbers, ${staging('rows')} (number, start, direction)`)
     const { winners, own } = await this.#winners(sql, staging('rows'))
     const span = this.#span()
+    const lost = before.length > 0 ? lostOf((await sql.rows(takeOutSql(s, winners, before)))[0]) : undefined
     const [row] = await sql.rows(metSql(s, { winners, own, span }), [sha256])
     const { met, inserted, replaced, adopted } = row as Record<string, string>
     if (met === '0') await sql.run(insertSql(s, winners))
@@ -75,7 +76,7 @@ export class RowStaging implements LayoutStaging {
       await sql.run(mergeSql(s, winners, span), [row!.lesser])
     }
     await analyzeGrown(sql, `${s}.interval_rows`, Number(inserted))
-    return storedOf(row)
+    return { stored: storedOf(row), lost }
   }
 
   winnersSql({ schema: s }: MergeContext): string {
@@ -103,6 +104,23 @@ export class RowStaging implements LayoutStaging {
       count(*) FILTER (WHERE conflict) AS conflicts FROM smt_winners`
     return { winners: 'smt_winners', own }
   }
+}
+
+/** Takes out what an earlier reading of the file gave and this one does not give just so. */
+function takeOutSql(s: string, winners: string, before: readonly number[]): string {
+  const same = ['meter', 'direction', 'start', 'reading', 'entry_id', 'line']
+  const row = (of: string) => `(${same.map(name => `${of}.${name}`).join(', ')})`
+  return `
+    WITH gone AS (
+      DELETE FROM ${s}.interval_rows r WHERE entry_id = ANY (${entryArray(before)}) AND NOT EXISTS (
+        SELECT FROM ${winners} w WHERE ${row('w')} = ${row('r')} AND ${version('w')} = ${version('r')}
+      ) RETURNING *
+    )
+    SELECT (extract(epoch FROM min(start)) * 1000)::bigint AS first, (extract(epoch FROM max(start)) * 1000)::bigint AS last
+    FROM gone g WHERE NOT EXISTS (
+      SELECT FROM ${winners} w
+      WHERE (w.meter, w.direction, w.start) = (g.meter, g.direction, g.start) AND ${version('w')} >= ${version('g')}
+    )`
 }
 
 /** What the planner knows of a table is out of date once it has doubled, long before a vacuum comes by. */

@@ -21,6 +21,7 @@ export const migrations: readonly ((s: string) => readonly string[])[] = [
        attempts integer NOT NULL DEFAULT 0,
        lease_until timestamptz,
        next_attempt_at timestamptz,
+       replay_due boolean NOT NULL DEFAULT false,
        fetched_sha256 text,
        payload_sha256 text,
        duplicate_of text,
