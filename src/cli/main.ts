@@ -50,20 +50,33 @@ function buildProgram(run: Run): Command {
       .option('--passphrase-file <file>', 'holds the passphrase of that key [SMT_PGP_PASSPHRASE_FILE]')
       .option('--json', 'one JSON object a line, for programs')
 
-  keys(program.command('pull'))
+  const take = (command: Command) =>
+    keys(toStore(command))
+      .option(
+        '--from <source>',
+        'folder, or sftp://user@host:port/dir; repeatable [SMT_HOST, SMT_REMOTE_DIR, …]',
+        collect
+      )
+      .option('--identity <file>', 'SSH private key [SMT_KEY]')
+      .option('--password-file <file>', 'holds the SFTP password, instead of a key')
+      .option('--host-key <fingerprint>', 'pin of the server’s key, SHA256:…; repeatable [SMT_HOST_KEY]', collect)
+      .option('--known-hosts <file>', 'OpenSSH known_hosts file, instead of a pin [SMT_KNOWN_HOSTS]')
+      .option('--concurrency <n>', 'files on their way at a time', wholeNumber, 1)
+  const taking = (command: Command) =>
+    take(command).option('--after <what>', 'with a file that is wholly in: keep, delete or move:DIR', 'keep')
+
+  taking(program.command('pull'))
     .description('take every new file from the sources into a store')
-    .option(
-      '--from <source>',
-      'folder, or sftp://user@host:port/dir; repeatable [SMT_HOST, SMT_REMOTE_DIR, …]',
-      collect
-    )
-    .option('--to <store>', 'duckdb:FILE, ndjson:DIR or postgres://user@host/db?schema=smt&layout=days [SMT_STORE]')
-    .option('--identity <file>', 'SSH private key [SMT_KEY]')
-    .option('--password-file <file>', 'holds the SFTP password, instead of a key')
-    .option('--host-key <fingerprint>', 'pin of the server’s key, SHA256:…; repeatable [SMT_HOST_KEY]', collect)
-    .option('--known-hosts <file>', 'OpenSSH known_hosts file, instead of a pin [SMT_KNOWN_HOSTS]')
     .option('--retry-quarantined', 'take files again that an earlier run set aside')
+    .option('--retry-now', 'take files whose next attempt is not due yet')
     .action(options => run(async around => (await import('./pull.ts')).pull(options, around)))
+
+  taking(program.command('watch'))
+    .description('the same again and again, until SIGTERM or SIGINT; what is under way is finished')
+    .option('--every <seconds>', 'from one look at a source to the next', wholeNumber, 60)
+    .action(options => run(async around => (await import('./watch.ts')).watch(options, around)))
+
+  addLedger(program.command('ledger'), { run, take })
 
   keys(program.command('inspect'))
     .description('show what is inside files; stores nothing')
@@ -71,8 +84,71 @@ function buildProgram(run: Run): Command {
     .option('--intervals', 'print the intervals as NDJSON, after a first pass has verified the file')
     .action((files, options) => run(async around => (await import('./inspect.ts')).inspect(files, options, around)))
 
-  for (const command of program.commands) command.exitOverride().showHelpAfterError()
+  for (const command of commandsOf(program)) command.exitOverride().showHelpAfterError()
   return program
+}
+
+/** What became of each file, and what to do about it. */
+function addLedger(ledger: Command, { run, take }: { run: Run; take: (command: Command) => Command }): void {
+  ledger.description('what became of each file, and what to do about it')
+  const asked = (name: string) => toStore(ledger.command(name)).option('--json', 'one JSON object a line, for programs')
+  const load = () => import('./ledger.ts')
+  const between = (command: Command) =>
+    command
+      .option('--since <date>', 'modified at the source on this day or later (UTC)', day)
+      .option('--until <date>', 'modified before this day', day)
+
+  between(asked('list'))
+    .description('files and their states, the one changed last first')
+    .option('--state <state>', `only these; repeatable: ${states.join(', ')}`, stateNames)
+    .option('--limit <n>', 'how many', wholeNumber, 100)
+    .action(options => run(async around => (await load()).list(options, around)))
+  asked('show <file>')
+    .description('everything that is known of a file, by path or name')
+    .action((file, options) => run(async around => (await load()).show(file, options, around)))
+  asked('explain <file>')
+    .description('why a file was taken, or not, in a sentence')
+    .action((file, options) => run(async around => (await load()).explainFile(file, options, around)))
+  asked('retry [files...]')
+    .description('have the next run take files that are set aside, wait, or are duplicates')
+    .option('--all', 'everything that is set aside or waits')
+    .action((files, options) => run(async around => (await load()).retry(files, options, around)))
+  between(take(ledger.command('replay [files...]')))
+    .description('read files anew that are in, and replace what the store has of them')
+    .action((files, options) => run(async around => (await load()).replay(files, options, around)))
+  asked('forget <files...>')
+    .description('forget files that are not in: the next run takes them as new')
+    .action((files, options) => run(async around => (await load()).forget(files, options, around)))
+  asked('import')
+    .description('take over what another system has brought in already')
+    .requiredOption('--posted-sha256 <file>', 'SHA-256 of each file as it was fetched, one a line')
+    .action(options => run(async around => (await load()).importPosted(options.postedSha256, options, around)))
+  toStore(ledger.command('schema'))
+    .description('print the tables of a store as SQL; nothing is opened')
+    .action(options => run(async around => (await load()).schema(options, around)))
+}
+
+function toStore(command: Command): Command {
+  const places = 'duckdb:FILE, ndjson:DIR or postgres://user@host/db?schema=smt&layout=days [SMT_STORE]'
+  return command.option('--to <store>', places)
+}
+
+function commandsOf(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(commandsOf)]
+}
+
+const states = ['seen', 'claimed', 'staged', 'committed', 'duplicate', 'quarantined', 'ignored']
+
+function stateNames(value: string, before: readonly string[] = []): readonly string[] {
+  if (!states.includes(value)) throw new InvalidArgumentError(`It is one of ${states.join(', ')}.`)
+  return [...before, value]
+}
+
+/** 2025-07-14 as the UTC epoch milliseconds of its midnight. */
+function day(value: string): number {
+  const instant = /^\d{4}-\d\d-\d\d$/.test(value) ? Date.parse(`${value}T00:00:00Z`) : Number.NaN
+  if (Number.isNaN(instant)) throw new InvalidArgumentError('It is a day such as 2025-07-14.')
+  return instant
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -54,6 +54,17 @@ function inFlags(text: string): string {
 
 /** One file's outcome, in a line or two. */
 export function receiptLines(receipt: Receipt): string[] {
+  return [...outcomeLines(receipt), ...disposalLines(receipt)]
+}
+
+/** What became of the file at its source. */
+function disposalLines({ disposal }: Receipt): string[] {
+  if (!disposal) return []
+  if (disposal.action !== 'kept') return [`    ${disposal.action}${disposal.to ? ` to ${disposal.to}` : ''}`]
+  return [`    kept: ${disposal.reason?.message}`, `    ${disposal.reason?.code}  ${disposal.reason?.advice}`]
+}
+
+function outcomeLines(receipt: Receipt): string[] {
   const { state, path, reason, rows, duplicateOf } = receipt
   switch (state) {
     case 'committed': {
@@ -68,7 +79,7 @@ export function receiptLines(receipt: Receipt): string[] {
       const rejects = receipt.entries.flatMap(entry =>
         entry.rejects.slice(0, 5).map(({ line, code }) => `    ${entry.name} line ${line}: ${code}`)
       )
-      if (rows?.read === 0) return [`○ ${path}  no intervals: ${unhandled(receipt)}`]
+      if (rows?.read === 0 && !receipt.known) return [`○ ${path}  no intervals: ${unhandled(receipt)}`]
       return [`✓ ${path}  ${(counts || []).filter(Boolean).join(', ')}`, ...rejects]
     }
     case 'duplicate':
@@ -84,7 +95,8 @@ export function receiptLines(receipt: Receipt): string[] {
 
 /** Whether a receipt makes the run's exit code 1. */
 export function isFailure(receipt: Receipt): boolean {
-  const { known, state, rows, reason } = receipt
+  const { known, state, rows, reason, disposal } = receipt
+  if (disposal?.action === 'kept' && disposal.reason?.code !== 'PARTLY') return true
   if (known) return false
   const failed = state === 'seen' && reason?.code !== 'CHANGING' && !isPending(receipt)
   return state === 'quarantined' || failed || (rows?.rejected ?? 0) > 0
@@ -102,8 +114,8 @@ function unhandled({ entries }: Receipt): string {
 }
 
 /** 1 as `1 meter`, 1234 as `1,234 meters`. */
-export function many(value: number, what: string): string {
-  return `${number(value)} ${what}${value === 1 ? '' : 's'}`
+export function many(value: number, one: string, several = `${one}s`): string {
+  return `${number(value)} ${value === 1 ? one : several}`
 }
 
 /** 1234567 as 1,234,567. */

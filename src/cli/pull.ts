@@ -1,40 +1,34 @@
 import { ConfigError, findIngestError, IngestError } from '../errors.ts'
-import { ingest } from '../ingest.ts'
-import type { Receipt } from '../ledger/receipt.ts'
+import { type IngestOptions, ingest } from '../ingest.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
-import { errorJson, isFailure, many, number, printError, receiptLines, say, sayJson } from './print.ts'
+import type { Sink } from '../sink/sink.ts'
+import type { Source } from '../source/source.ts'
 import { buildDecryptor, buildSink, buildSources, type KeyFlags, type SourceFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
+import { Tally } from './tally.ts'
 
-/** Flags of `pull`. */
-export interface PullFlags extends KeyFlags, SourceFlags {
+/** Flags of every command that takes files into a store. */
+export interface TakeFlags extends KeyFlags, SourceFlags {
   readonly to?: string
   readonly json?: boolean
+  readonly concurrency?: number
+}
+
+/** Flags of `pull`. */
+export interface PullFlags extends TakeFlags {
   readonly retryQuarantined?: boolean
+  readonly retryNow?: boolean
 }
 
 /** Takes every new file from the sources into a store. A source that fails leaves the others alone. */
 export async function pull(flags: PullFlags, { env, signal }: Surroundings): Promise<ExitCode> {
+  const { retryQuarantined, retryNow } = flags
   const sources = buildSources(flags, env)
   const decryptor = buildDecryptor(flags, env)
   const sink = await buildSink(flags.to, env)
   const tally = new Tally(flags.json === true)
   try {
-    for (const source of sources) {
-      const { retryQuarantined } = flags
-      try {
-        const parser = new IntervalParser()
-        for await (const receipt of ingest({ source, decryptor, parser, sink, signal, retryQuarantined })) {
-          tally.take(receipt)
-        }
-      } catch (error) {
-        if (findIngestError(error) instanceof ConfigError) throw findIngestError(error)
-        tally.fail(error)
-        if (signal.aborted || isStoreError(error)) break
-      } finally {
-        await source.close()
-      }
-    }
+    await takeFrom(sources, sink, { ...flags, decryptor, signal, retryQuarantined, retryNow }, tally)
   } finally {
     await decryptor.close()
     await sink.close()
@@ -43,48 +37,29 @@ export async function pull(flags: PullFlags, { env, signal }: Surroundings): Pro
   return tally.failed ? 1 : 0
 }
 
+/** One run over each source, which is closed then. */
+export async function takeFrom(
+  sources: readonly Source[],
+  sink: Sink,
+  options: Omit<IngestOptions, 'source' | 'sink' | 'parser'>,
+  tally: Tally
+): Promise<void> {
+  for (const source of sources) {
+    try {
+      for await (const receipt of ingest({ ...options, source, sink, parser: new IntervalParser() }))
+        tally.take(receipt)
+    } catch (error) {
+      if (findIngestError(error) instanceof ConfigError) throw findIngestError(error)
+      tally.fail(error)
+      if (options.signal?.aborted || isStoreError(error)) break
+    } finally {
+      await source.close()
+    }
+  }
+}
+
 /** A store that cannot be used stops every source; a source only itself. */
 function isStoreError(error: unknown): boolean {
   const found = findIngestError(error)
   return !(found instanceof IngestError) || found.code.startsWith('STORE_')
-}
-
-/** Prints receipts as they come and sums them up. */
-class Tally {
-  failed = false
-  readonly #json: boolean
-  readonly #files = new Map<string, number>()
-  #known = 0
-  #intervals = 0
-
-  constructor(json: boolean) {
-    this.#json = json
-  }
-
-  take(receipt: Receipt): void {
-    if (isFailure(receipt)) this.failed = true
-    if (receipt.known) this.#known++
-    else this.#files.set(receipt.state, (this.#files.get(receipt.state) ?? 0) + 1)
-    this.#intervals += receipt.known ? 0 : (receipt.rows?.accepted ?? 0)
-    if (this.#json) sayJson({ type: 'receipt', ...receipt })
-    else if (!receipt.known) for (const line of receiptLines(receipt)) say(line)
-  }
-
-  fail(error: unknown): void {
-    this.failed = true
-    if (this.#json) sayJson(errorJson(findIngestError(error) ?? error))
-    else printError(findIngestError(error) ?? error)
-  }
-
-  finish(): void {
-    const files = Object.fromEntries(this.#files)
-    if (this.#json) {
-      sayJson({ type: 'summary', files, known: this.#known, intervals: this.#intervals })
-      return
-    }
-    const parts = [...this.#files].map(([state, count]) => `${number(count)} ${state}`)
-    const known = this.#known > 0 ? [`${number(this.#known)} known already`] : []
-    const what = [...parts, ...known].join(', ') || 'no files'
-    say(`${what}; ${many(this.#intervals, 'interval')} taken`)
-  }
 }

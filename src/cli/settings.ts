@@ -6,6 +6,7 @@ import { ConfigError } from '../errors.ts'
 import type { PostgresSinkOptions } from '../sink/postgres.ts'
 import type { Sink } from '../sink/sink.ts'
 import { DirectorySource } from '../source/directory-source.ts'
+import type { DisposeOption } from '../source/disposal.ts'
 import { SftpSource } from '../source/sftp-source.ts'
 import type { Source } from '../source/source.ts'
 
@@ -22,6 +23,8 @@ export interface SourceFlags {
   readonly passwordFile?: string
   readonly hostKey?: readonly string[]
   readonly knownHosts?: string
+  /** `keep`, `delete`, or `move:DIR`. */
+  readonly after?: string
 }
 
 type Env = NodeJS.ProcessEnv
@@ -42,21 +45,49 @@ export function buildDecryptor(flags: KeyFlags, env: Env): AscDecryptor {
 export function buildSources(flags: SourceFlags, env: Env): readonly Source[] {
   if (flags.from) return flags.from.map(from => buildSource(from, flags, env))
   if (env.SMT_HOST) return [sftpOfEnv(flags, env)]
-  if (env.SMT_LOCAL_DIR) return [new DirectorySource({ directories: [env.SMT_LOCAL_DIR] })]
+  if (env.SMT_LOCAL_DIR) return [new DirectorySource({ directories: [env.SMT_LOCAL_DIR], dispose: disposeOf(flags) })]
   throw new ConfigError('CONFIG_INVALID', 'no source: give --from, or set SMT_HOST')
 }
 
+/** A store, as an address names it. */
+export type Store =
+  | { readonly kind: 'duckdb' | 'ndjson'; readonly path: string }
+  | { readonly kind: 'postgres'; readonly options: PostgresSinkOptions }
+
 /** The sink that `--to` or SMT_STORE asks for. */
 export async function buildSink(to: string | undefined, env: Env): Promise<Sink> {
+  const store = storeOf(to, env)
+  switch (store.kind) {
+    case 'duckdb':
+      return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: store.path })
+    case 'ndjson':
+      return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: store.path })
+    case 'postgres':
+      return new (await import('../sink/postgres.ts')).PostgresSink(store.options)
+  }
+}
+
+/** The tables of a store, as SQL. */
+export async function schemaOf(store: Store): Promise<string> {
+  switch (store.kind) {
+    case 'duckdb':
+      return (await import('../sink/duckdb/schema.ts')).schemaText()
+    case 'ndjson':
+      throw new ConfigError('CONFIG_INVALID', 'an NDJSON folder has no tables')
+    case 'postgres': {
+      const { schema, layout } = store.options
+      return (await import('../sink/postgres/schema.ts')).schemaText(schema, layout)
+    }
+  }
+}
+
+/** The store that `--to` or SMT_STORE names. */
+export function storeOf(to: string | undefined, env: Env): Store {
   const store = to ?? env.SMT_STORE
   if (!store) throw new ConfigError('CONFIG_INVALID', 'no store: give --to, or set SMT_STORE')
-  if (/^postgres(ql)?:\/\//.test(store)) {
-    const options = postgresOf(store, to === undefined)
-    return new (await import('../sink/postgres.ts')).PostgresSink(options)
-  }
-  const [, kind, place] = /^(duckdb|ndjson):(.+)$/.exec(store) ?? []
-  if (kind === 'duckdb') return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: place! })
-  if (kind === 'ndjson') return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: place! })
+  if (/^postgres(ql)?:\/\//.test(store)) return { kind: 'postgres', options: postgresOf(store, to === undefined) }
+  const [, kind, path] = /^(duckdb|ndjson):(.+)$/.exec(store) ?? []
+  if (kind) return { kind: kind as 'duckdb' | 'ndjson', path: path! }
   throw new ConfigError(
     'CONFIG_INVALID',
     `--to is duckdb:FILE, ndjson:DIR or postgres://user@host/db, got ${/^[a-z]+:/i.exec(store)?.[0] ?? 'none of them'}`
@@ -86,7 +117,9 @@ function postgresOf(store: string, mayHavePassword: boolean): PostgresSinkOption
 }
 
 function buildSource(from: string, flags: SourceFlags, env: Env): Source {
-  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(from)) return new DirectorySource({ directories: [from] })
+  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(from)) {
+    return new DirectorySource({ directories: [from], dispose: disposeOf(flags) })
+  }
   const url = parseUrl(from)
   return buildSftp(
     {
@@ -98,6 +131,14 @@ function buildSource(from: string, flags: SourceFlags, env: Env): Source {
     flags,
     env
   )
+}
+
+/** What `--after` asks for. */
+function disposeOf({ after = 'keep' }: SourceFlags): DisposeOption {
+  const [, moveTo] = /^move:(.+)$/.exec(after) ?? []
+  if (moveTo) return { moveTo }
+  if (after === 'keep' || after === 'delete') return after
+  throw new ConfigError('CONFIG_INVALID', `--after is keep, delete or move:DIR, got ${after}`)
 }
 
 function parseUrl(from: string): URL {
@@ -164,6 +205,7 @@ function buildSftp(server: Server, flags: SourceFlags, env: Env): SftpSource {
   if (flags.passwordFile) demand(flags.passwordFile, 'the password (--password-file)')
   return new SftpSource({
     ...server,
+    dispose: disposeOf(flags),
     ...(identity && { privateKey: () => readFile(identity) }),
     ...(flags.passwordFile && { password: () => readSecret(flags.passwordFile!) }),
     ...(agent && { agent }),

@@ -1,7 +1,7 @@
 /** What a command needs of the outside, so that it can be run from a test. */
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv
-  /** Stops the command: SIGINT or SIGTERM. */
+  /** Stops the command: SIGINT or SIGTERM. A second one ends the process. */
   readonly signal: AbortSignal
 }
 

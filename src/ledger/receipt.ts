@@ -29,7 +29,7 @@ export interface RowsStored {
 
 /** Why a file is not in. */
 export interface Reason {
-  readonly code: ErrorCode | 'FILTERED' | 'CHANGING' | 'HELD' | 'WAITING' | 'PARTLY'
+  readonly code: ErrorCode | 'FILTERED' | 'CHANGING' | 'HELD' | 'WAITING' | 'PARTLY' | 'POSTED'
   readonly message: string
   /** What to do, in one sentence. */
   readonly advice: string

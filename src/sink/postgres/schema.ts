@@ -122,3 +122,17 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
      FROM ${s}.interval_rows r JOIN ${s}.meters m USING (meter)`
   ]
 }
+
+/** The whole schema as SQL, for people who make or read it themselves. `name` is not quoted. */
+export function schemaText(name = 'smt', layout: StoreLayout = 'days'): string {
+  const s = `"${name.replaceAll('"', '""')}"`
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${s}`,
+    `CREATE TABLE ${s}.store (version integer NOT NULL, layout text NOT NULL)`,
+    ...migrations.flatMap(migration => migration(s)),
+    ...layoutSql[layout](s),
+    `INSERT INTO ${s}.store VALUES (${SCHEMA_VERSION}, '${layout}')`
+  ]
+    .map(statement => `${statement};\n`)
+    .join('')
+}
