@@ -9,14 +9,14 @@ export const folder = fileURLToPath(new URL('../data', import.meta.url))
 
 /**
  * What `make` tells about the files that it makes. `recipe` grows when the same name would hold other bytes: what an
- * older recipe made is made anew.
+ * older recipe made, or in a folder that was moved, is made anew.
  */
 export async function madeOnce(name, recipe, make) {
   const note = `${folder}/${name}.json`
   const known = existsSync(note) ? JSON.parse(readFileSync(note, 'utf8')) : undefined
-  if (known?.recipe === recipe) return known
+  if (known?.recipe === recipe && known.folder === folder) return known
   mkdirSync(dirname(note), { recursive: true })
-  const made = { recipe, ...(await make(`${folder}/${name}`)) }
+  const made = { recipe, folder, ...(await make(`${folder}/${name}`)) }
   writeFileSync(note, JSON.stringify(made))
   return made
 }
