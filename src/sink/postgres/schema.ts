@@ -67,6 +67,10 @@ export const migrations: readonly ((s: string) => readonly string[])[] = [
 /** Grows with each change of the tables. */
 export const SCHEMA_VERSION = migrations.length
 
+/** Which version and layout a store has. Looked at before anything else is touched. */
+export const storeSql = (s: string): string =>
+  `CREATE TABLE IF NOT EXISTS ${s}.store (version integer NOT NULL, layout text NOT NULL)`
+
 /** The words for the two directions, as the view has them. */
 const directionSql = `CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END`
 
@@ -118,4 +122,22 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
        r.entry_id, r.line
      FROM ${s}.interval_rows r JOIN ${s}.meters m USING (meter)`
   ]
+}
+
+/** The whole schema as SQL, for people who make or read it themselves. */
+export function schemaText(schema: string, layout: StoreLayout): string {
+  const s = quoteName(schema)
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${s}`,
+    storeSql(s),
+    ...migrations.flatMap(migration => migration(s)),
+    ...layoutSql[layout](s),
+    `INSERT INTO ${s}.store VALUES (${SCHEMA_VERSION}, '${layout}')`
+  ]
+    .map(statement => `${statement};\n`)
+    .join('')
+}
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
 }

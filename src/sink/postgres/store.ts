@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ConfigError, IngestError, SinkError } from '../../errors.ts'
-import { layoutSql, migrations, SCHEMA_VERSION, type StoreLayout } from './schema.ts'
+import { layoutSql, migrations, quoteName, SCHEMA_VERSION, type StoreLayout, storeSql } from './schema.ts'
 
 /** The part of a pool of `pg` that is used. */
 export interface PostgresPool {
@@ -99,7 +99,7 @@ export class PostgresStore {
     const s = this.schema
     await sql.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`smt-ingest ${s}`])
     await sql.run(`CREATE SCHEMA IF NOT EXISTS ${s}`)
-    await sql.run(`CREATE TABLE IF NOT EXISTS ${s}.store (version integer NOT NULL, layout text NOT NULL)`)
+    await sql.run(storeSql(s))
     const [row] = await sql.rows(`SELECT version, layout FROM ${s}.store`)
     const version = (row?.version as number | undefined) ?? 0
     if (version > SCHEMA_VERSION) {
@@ -242,8 +242,4 @@ async function loadPeer<T>(name: string, load: () => Promise<T>): Promise<T> {
   } catch (cause) {
     throw new ConfigError('CONFIG_MISSING_PEER', `PostgresSink needs the package ${name}`, { cause })
   }
-}
-
-function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
