@@ -1,8 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ingest } from '../../src/ingest.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
+import type { Receipt } from '../../src/ledger/receipt.ts'
+import { IntervalParser } from '../../src/parse/interval-parser.ts'
 import { DuckDbSink } from '../../src/sink/duckdb.ts'
+import { DirectorySource } from '../../src/source/directory-source.ts'
 import { makeIntervalReport, makeZip } from '../../src/testing/index.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
@@ -306,6 +310,26 @@ describe('another process', () => {
     await sink.close()
   })
 
+  test('that holds the store ends a run with STORE_BUSY; nothing of its files is in, and the next run takes them', async () => {
+    const folder = scratchFolder()
+    const { sink, path, rows } = open(folder)
+    const inbox = inboxOf(folder, csv([{}]))
+    const run = async () => {
+      const receipts: Receipt[] = []
+      const source = new DirectorySource({ directories: [inbox], settleMs: 1 })
+      for await (const receipt of ingest({ source, parser: new IntervalParser(), sink })) receipts.push(receipt)
+      return receipts
+    }
+    const child = new Child(program, 'hold', 'duckdb', path)
+    expect(await child.says()).toBe('held')
+    await expect(run()).rejects.toMatchObject({ code: 'STORE_BUSY', retryable: true, stopsRun: true })
+    await child.kill()
+    expect(await rows()).toEqual([])
+    expect(await query(path, `SELECT path FROM files WHERE state <> 'ignored'`)).toEqual([])
+    expect(await run()).toMatchObject([{ state: 'committed', rows: { inserted: 1 } }])
+    await sink.close()
+  })
+
   test('I1: killed in the middle of staging leaves nothing half, and its file is taken again', async () => {
     const folder = scratchFolder()
     const { sink, path, rows } = open(folder)
@@ -332,6 +356,28 @@ describe('another process', () => {
     expect(await tablesOf(path)).toEqual(ownTables)
     expect(readdirSync(folder).sort()).toEqual(['inbox', 'smt.duckdb'])
   }, 60_000)
+})
+
+test('the queries of docs/sinks/duckdb.md answer what they are said to', async () => {
+  const { sink, path } = fresh()
+  const esiid = '10443720009999001'
+  const rows = [...Array(96).keys()].map(quarter => ({ esiid, date: '07/14/2025', quarter, kwh: '0.25' }))
+  await deliver(sink, fileOf('/adhocusage/report.asc', csv([...rows, { ...rows[3]!, date: '07/15/2025' }])))
+  await sink.close()
+  const page = readFileSync(new URL('../../docs/sinks/duckdb.md', import.meta.url), 'utf8')
+  const answers = []
+  for (const text of /```sql\n([\s\S]+?)```/.exec(page)![1]!.split(';').slice(0, -1)) {
+    answers.push(await query(path, `SET TimeZone = 'Asia/Tokyo'; ${text}`))
+  }
+  const [month, latest, byDay, why] = answers
+  expect(month).toHaveLength(97)
+  expect(String(month![0]!.kwh)).toBe('0.25000')
+  expect(latest!.map(row => [row.esiid, String(row.day)])).toEqual([[esiid, '2025-07-15']])
+  expect(byDay!.map(row => [String(row.day), String(row.kwh), row.intervals])).toEqual([
+    ['2025-07-14', '24.00000', 96n],
+    ['2025-07-15', '0.25000', 1n]
+  ])
+  expect(why).toMatchObject([{ state: 'committed', code: null }])
 })
 
 test('a report encrypted anew changes nothing, byte for byte of what can be asked', async () => {

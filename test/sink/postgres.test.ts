@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { PostgresLedger } from '../../src/sink/postgres/ledger.ts'
+import { schemaText } from '../../src/sink/postgres/schema.ts'
 import { PostgresStore } from '../../src/sink/postgres/store.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
@@ -24,6 +25,22 @@ describe.each(['days', 'rows'] as const)('layout %s', layout => {
   testDurableSink('PostgresSink', open)
   testMergingSink('PostgresSink', open)
   testReplayingSink('PostgresSink', open)
+
+  test('the schema as text makes a store like one that was opened', async () => {
+    const { connectionString } = postgres
+    const schemas = [schemaFor(`${scratchFolder()}told`), schemaFor(`${scratchFolder()}opened`)]
+    await queryPostgres(connectionString, schemaText(schemas[0]!, layout))
+    const tables = []
+    for (const schema of schemas) {
+      const sink = new PostgresSink({ connectionString, schema, layout })
+      expect(await deliver(sink, fileOf('a.csv', csv([{}])))).toMatchObject({ state: 'committed' })
+      await sink.close()
+      const query = `SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+        WHERE table_schema = $1 ORDER BY 1, 2`
+      tables.push(await queryPostgres(connectionString, query, [schema]))
+    }
+    expect(tables[0]).toEqual(tables[1])
+  })
 
   describe('I5: a worker whose claim passed to another', () => {
     test.each<Other>(['holds', 'has finished'])('cannot commit while the other one %s the file', async other => {

@@ -46,7 +46,7 @@ export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: Merg
   for (const piece of pieces.keys()) {
     if (remaining[piece]! > 0) await sql.run(putInSql(piece), { fileId: file.fileId })
   }
-  const [row] = await sql.rows(countSql(allSql(pieces.length), metSql))
+  const [row] = await sql.rows(countSql(ownSql(pieces), metSql))
   return { stored: storedOf(row), lost }
 }
 
@@ -73,7 +73,7 @@ const pieceSql = (piece: number, table: string, hasRivals: boolean) => `
     CASE direction WHEN 0 THEN 'consumption'::direction ELSE 'surplus-generation'::direction END AS direction,
     kwh::DECIMAL(12,5) AS kwh, estimated = 1 AS estimated,
     CASE WHEN isnan(revision) THEN '-infinity' ELSE to_timestamp(revision / 1000) END AS revision,
-    entry, line, ${hasRivals ? 'rivals, conflict' : '0 AS rivals, false AS conflict'}
+    entry, line, ${rivalColumns(hasRivals)}
   FROM ${table} p JOIN numbers USING (number)`
 
 /** What the file gives now. */
@@ -112,11 +112,13 @@ const putInSql = (piece: number) => `
   ANTI JOIN (SELECT place FROM judged WHERE piece = ${piece} AND NOT wins) lost USING (place)
   JOIN entries ON file_id = $fileId AND ordinal = entry`
 
-/** All rows that were the best of their file. */
-const allSql = (pieces: number) =>
-  pieces === 0
-    ? '(SELECT 0 AS rivals, false AS conflict WHERE false)'
-    : `(${Array.from({ length: pieces }, (_, piece) => `SELECT rivals, conflict FROM piece_${piece}`).join(' UNION ALL ')})`
+/** What each row of all pieces beat within the file. Counted over the tables themselves, whose columns are not read. */
+const ownSql = (pieces: readonly Piece[]) => {
+  const each = pieces.map(({ table, hasRivals }) => `SELECT ${rivalColumns(hasRivals)} FROM ${table}`)
+  return `(${['SELECT 0 AS rivals, false AS conflict WHERE false', ...each].join(' UNION ALL ')})`
+}
+
+const rivalColumns = (hasRivals: boolean) => (hasRivals ? 'rivals, conflict' : '0 AS rivals, false AS conflict')
 
 const metSql = `(
   SELECT conflict, CASE WHEN unchanged THEN 'unchanged' WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome

@@ -13,6 +13,9 @@ const CHUNK = 2048
  */
 const PIECE = 245_760
 
+/** Pieces whose keys are compared at once, those of some of the meters: more would not fit into the same limit. */
+const COMPARED = 5
+
 /** Meters whose numbers are remembered; about 5 MB when full. Who is forgotten gets another number. */
 const MOST_METERS = 50_000
 
@@ -80,8 +83,7 @@ export class DuckDbStaging {
   async end(): Promise<readonly Piece[]> {
     this.#rows?.closeSync()
     this.#meters.closeSync()
-    if (this.#keys.mayRepeat) return this.#winners(new Sql(this.connection))
-    return this.#pieces.map((rows, i) => ({ table: stagedTable(i), rows, hasRivals: false }))
+    return this.#keys.mayRepeat ? this.#winners(new Sql(this.connection)) : this.#asTheyCame()
   }
 
   /** Forgets everything. */
@@ -132,39 +134,70 @@ export class DuckDbStaging {
     }
   }
 
-  /** The best row of each key, in as many pieces again, each with all the rows of its meters. */
+  /**
+   * The best row of each key, in as many pieces again, unless no key came twice after all. Only rows of such keys are
+   * compared: rows that are merely out of order cost a count of their keys.
+   */
   async #winners(sql: Sql): Promise<readonly Piece[]> {
-    await sql.run(`CREATE TEMP TABLE canons AS
-      SELECT number, min(number) OVER (PARTITION BY esiid) AS canon FROM staged_meters`)
-    const tables = this.#pieces.map((_, i) => stagedTable(i))
-    await sql.run(`CREATE TEMP VIEW staged_rows AS ${tables.map(table => `FROM ${table}`).join(' UNION ALL ')}`)
-    const pieces: Piece[] = []
-    for (const part of tables.keys()) {
-      const table = `winners_${part}`
-      await sql.run(`CREATE TEMP TABLE ${table} (${pieceColumns}, rivals UINTEGER, conflict BOOLEAN)`)
-      const rows = await sql.run(`INSERT INTO ${table} ${winnersSql}`, { part, parts: tables.length })
-      pieces.push({ table, rows, hasRivals: true })
+    const all = this.#pieces.map((_, i) => `SELECT ${i} AS piece, rowid AS place, * FROM ${stagedTable(i)}`)
+    await sql.run(`CREATE TEMP VIEW staged_rows AS ${all.join(' UNION ALL ')}`)
+    await sql.run(canonsSql)
+    await sql.run(
+      'CREATE TEMP TABLE ranked (piece UINTEGER, place BIGINT, rank UINTEGER, rivals UINTEGER, conflict BOOLEAN)'
+    )
+    let found = 0
+    const parts = Math.ceil(this.#pieces.length / COMPARED)
+    for (let part = 0; part < parts; part++) {
+      await sql.run(repeatedSql, { part, parts })
+      found += await sql.run(rankedSql)
     }
-    await sql.run('DROP VIEW staged_rows')
-    for (const table of tables) await sql.run(`DROP TABLE ${table}`)
+    const pieces = found === 0 ? this.#asTheyCame() : await this.#best(sql)
+    for (const leftover of ['VIEW staged_rows', 'TABLE repeated', 'TABLE canons', 'TABLE ranked']) {
+      await sql.run(`DROP ${leftover}`)
+    }
     return pieces
+  }
+
+  async #best(sql: Sql): Promise<readonly Piece[]> {
+    const pieces: Piece[] = []
+    for (const piece of this.#pieces.keys()) {
+      const table = `winners_${piece}`
+      await sql.run(`CREATE TEMP TABLE ${table} (${pieceColumns}, rivals UINTEGER, conflict BOOLEAN)`)
+      pieces.push({ table, rows: await sql.run(winnersSql(piece, table)), hasRivals: true })
+      await sql.run(`DROP TABLE ${stagedTable(piece)}`)
+    }
+    return pieces
+  }
+
+  #asTheyCame(): readonly Piece[] {
+    return this.#pieces.map((rows, piece) => ({ table: stagedTable(piece), rows, hasRivals: false }))
   }
 }
 
 const stagedTable = (piece: number) => `staged_${piece}`
 
-/** Of rows with one key the one with the greatest (revision, actual over estimated, entry, line). */
-const winnersSql = `
-  SELECT canon, start, direction, kwh, estimated, revision, entry, line, rivals, conflict
-  FROM (
-    SELECT canon, r.*,
-      count(*) OVER same_key - 1 AS rivals,
-      min(kwh) OVER same_version <> max(kwh) OVER same_version AS conflict,
-      row_number() OVER (same_key ORDER BY nullif(revision, 'nan') DESC NULLS LAST, estimated, entry DESC, line DESC)
-        AS place
-    FROM staged_rows r JOIN canons USING (number)
-    WHERE canon % $parts = $part
-    WINDOW same_key AS (PARTITION BY canon, direction, start),
-      same_version AS (PARTITION BY canon, direction, start, revision, estimated)
-  )
-  WHERE place = 1`
+/** One number for each meter: one that was forgotten has several. */
+const canonsSql = `
+  CREATE TEMP TABLE canons AS SELECT number, min(number) OVER (PARTITION BY esiid) AS canon FROM staged_meters`
+
+const repeatedSql = `
+  CREATE OR REPLACE TEMP TABLE repeated AS
+  SELECT canon, direction, start FROM staged_rows JOIN canons USING (number) WHERE canon % $parts = $part
+  GROUP BY ALL HAVING count(*) > 1`
+
+/** The rows of repeated keys, best first: the greatest (revision, actual over estimated, entry, line). */
+const rankedSql = `
+  INSERT INTO ranked
+  SELECT piece, place,
+    row_number() OVER (same_key ORDER BY nullif(revision, 'nan') DESC NULLS LAST, estimated, entry DESC, line DESC) AS rank,
+    count(*) OVER same_key - 1 AS rivals,
+    min(kwh) OVER same_version <> max(kwh) OVER same_version AS conflict
+  FROM staged_rows JOIN canons USING (number) JOIN repeated USING (canon, direction, start)
+  WINDOW same_key AS (PARTITION BY canon, direction, start),
+    same_version AS (PARTITION BY canon, direction, start, revision, estimated)`
+
+const winnersSql = (piece: number, table: string) => `
+  INSERT INTO ${table}
+  SELECT s.*, coalesce(rivals, 0), coalesce(conflict, false)
+  FROM ${stagedTable(piece)} s LEFT JOIN ranked r ON r.piece = ${piece} AND r.place = s.rowid
+  WHERE coalesce(rank, 1) = 1`

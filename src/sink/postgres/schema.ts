@@ -1,3 +1,5 @@
+import { quoteName } from './connection.ts'
+
 /** How intervals are kept: a row for each meter, direction and local day, or a row for each interval. */
 export type StoreLayout = 'days' | 'rows'
 
@@ -68,6 +70,10 @@ export const migrations: readonly ((s: string) => readonly string[])[] = [
 /** Grows with each change of the tables. */
 export const SCHEMA_VERSION = migrations.length
 
+/** Which version and layout a store has. Looked at before anything else is touched. */
+export const storeSql = (s: string): string =>
+  `CREATE TABLE IF NOT EXISTS ${s}.store (version integer NOT NULL, layout text NOT NULL)`
+
 /** The words for the two directions, as the view has them. */
 const directionSql = `CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END`
 
@@ -123,12 +129,12 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
   ]
 }
 
-/** The whole schema as SQL, for people who make or read it themselves. `name` is not quoted. */
-export function schemaText(name = 'smt', layout: StoreLayout = 'days'): string {
-  const s = `"${name.replaceAll('"', '""')}"`
+/** The whole schema as SQL, for people who make or read it themselves. */
+export function schemaText(schema = 'smt', layout: StoreLayout = 'days'): string {
+  const s = quoteName(schema)
   return [
     `CREATE SCHEMA IF NOT EXISTS ${s}`,
-    `CREATE TABLE ${s}.store (version integer NOT NULL, layout text NOT NULL)`,
+    storeSql(s),
     ...migrations.flatMap(migration => migration(s)),
     ...layoutSql[layout](s),
     `INSERT INTO ${s}.store VALUES (${SCHEMA_VERSION}, '${layout}')`

@@ -3,7 +3,7 @@ import type * as z from 'zod'
 import { IngestError, SinkError } from '../../errors.ts'
 import { inTransaction, isUnreachable, loadPeer, type PostgresPool, quoteName, Sql } from './connection.ts'
 import { type projectionSchema, projectionSql } from './projection.ts'
-import { layoutSql, migrations, SCHEMA_VERSION, type StoreLayout } from './schema.ts'
+import { layoutSql, migrations, SCHEMA_VERSION, type StoreLayout, storeSql } from './schema.ts'
 
 /** How often a transaction is begun again that lost against another one. */
 const MOST_ATTEMPTS = 6
@@ -102,7 +102,7 @@ export class PostgresStore {
     }
     await sql.run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`smt-ingest ${s}`])
     await sql.run(`CREATE SCHEMA IF NOT EXISTS ${s}`)
-    await sql.run(`CREATE TABLE IF NOT EXISTS ${s}.store (version integer NOT NULL, layout text NOT NULL)`)
+    await sql.run(storeSql(s))
     const [row] = await sql.rows(`SELECT version, layout FROM ${s}.store`)
     const version = (row?.version as number | undefined) ?? 0
     if (version > SCHEMA_VERSION) {
