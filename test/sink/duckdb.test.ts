@@ -54,7 +54,7 @@ function open(folder: string) {
   }
 }
 
-const ownTables = ['entries', 'files', 'interval_rows', 'meters', 'rejects', 'schema_version']
+const ownTables = ['entries', 'files', 'interval_rows', 'meters', 'payloads', 'rejects', 'schema_version']
 const fresh = () => open(scratchFolder())
 
 test('I2: an interval whose ledger row somebody took out is found all the same, and not doubled', async () => {

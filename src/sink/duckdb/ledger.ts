@@ -54,9 +54,11 @@ export class DuckDbLedger implements Ledger {
 
   findPayload(sha256: string): Promise<LedgerFile | undefined> {
     return this.#store.transaction(async sql => {
+      const [payload] = await sql.rows('SELECT file_id FROM payloads WHERE payload_sha256 = $sha256', { sha256 })
+      if (!payload) return undefined
       const query = `SELECT source, path, name, size, epoch_ms(modified_at) AS modified_at FROM files
-        WHERE payload_sha256 = $sha256 AND state = 'committed' ORDER BY file_id LIMIT 1`
-      const [row] = await sql.rows(query, { sha256 })
+        WHERE file_id = $id AND payload_sha256 = $sha256 AND state = 'committed'`
+      const [row] = await sql.rows(query, { id: payload.file_id as bigint, sha256 })
       return row && fileOf(row)
     })
   }
@@ -179,4 +181,10 @@ async function write(
   const statement = `UPDATE files SET ${set.join(', ')}, attempts = $attempts, replay_due = $isReplayDue,
     lease_until = NULL, next_attempt_at = ${after('$pauseMs')}, updated_at = now() WHERE fingerprint = $fingerprint`
   await sql.run(statement, { ...columns, attempts, pauseMs, isReplayDue, fingerprint })
+  if (receipt!.state !== 'committed' || !receipt!.payload) return
+  // The row of a file that somebody took out of the ledger by hand gives way.
+  await sql.run(`INSERT OR REPLACE INTO payloads SELECT $sha256, file_id FROM files WHERE fingerprint = $fingerprint`, {
+    sha256: receipt!.payload.sha256,
+    fingerprint
+  })
 }

@@ -33,18 +33,17 @@ export interface Merged {
 export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: MergeContext): Promise<Merged> {
   await sql.run(newMetersSql)
   await sql.run(numbersSql)
-  await sql.run(seniorsSql, { payload: file.payload })
   await sql.run(judgedSql)
   for (const [piece, { table, hasRivals }] of pieces.entries()) await sql.run(pieceSql(piece, table, hasRivals))
   const lost = file.before.length > 0 ? await takeOutBefore(sql, saidSql(pieces.length, file), file.before) : undefined
-  const remaining: number[] = []
+  const met: number[] = []
+  for (const piece of pieces.keys()) met.push(await sql.run(judgeSql(piece)))
+  await sql.run(seniorsSql, { payload: file.payload })
+  await sql.run(decidedSql)
+  const won: number[] = []
+  for (const piece of pieces.keys()) won.push(met[piece]! > 0 ? await sql.run(takeOutSql(piece)) : 0)
   for (const [piece, { rows }] of pieces.entries()) {
-    const met = await sql.run(judgeSql(piece))
-    const won = met === 0 ? 0 : await sql.run(takeOutSql(piece))
-    remaining.push(rows - met + won)
-  }
-  for (const piece of pieces.keys()) {
-    if (remaining[piece]! > 0) await sql.run(putInSql(piece), { fileId: file.fileId })
+    if (rows > met[piece]! - won[piece]!) await sql.run(putInSql(piece), { fileId: file.fileId })
   }
   const [row] = await sql.rows(countSql(ownSql(pieces), metSql))
   return { stored: storedOf(row), lost }
@@ -57,14 +56,24 @@ const newMetersSql = `
 /** The store's number of each meter that the file has. */
 const numbersSql = 'CREATE TEMP TABLE numbers AS SELECT number, meter FROM staged_meters JOIN meters USING (esiid)'
 
-/** Entries whose payload is the greater one. What somebody took out of the ledger is not among them. */
+/** Rows whose key has a row already, each by its place in its piece, and the old one by its rowid. */
+const judgedSql = `CREATE TEMP TABLE judged (piece UINTEGER, place BIGINT, old BIGINT, entry_id BIGINT, wins BOOLEAN,
+  unchanged BOOLEAN, conflict BOOLEAN)`
+
+/**
+ * Entries that were met in an equal version and whose payload is not the lesser one. What somebody took out of the
+ * ledger is not among them.
+ */
 const seniorsSql = `
   CREATE TEMP TABLE seniors AS
-  SELECT entry_id, true AS is_senior FROM entries JOIN files USING (file_id) WHERE payload_sha256 >= $payload`
+  SELECT entry_id, true AS is_senior
+  FROM (SELECT DISTINCT entry_id FROM judged WHERE wins IS NULL) JOIN entries USING (entry_id) JOIN files USING (file_id)
+  WHERE payload_sha256 >= $payload`
 
-/** Rows whose key has a row already, each by its place in its piece, and the old one by its rowid. */
-const judgedSql = `
-  CREATE TEMP TABLE judged (piece UINTEGER, place BIGINT, old BIGINT, wins BOOLEAN, unchanged BOOLEAN, conflict BOOLEAN)`
+const decidedSql = `
+  CREATE TEMP VIEW decided AS
+  SELECT * EXCLUDE is_senior REPLACE (coalesce(wins, is_senior IS NULL) AS wins)
+  FROM judged LEFT JOIN seniors USING (entry_id)`
 
 /** The rows of a piece in the store's types. A blank revision is older than any. */
 const pieceSql = (piece: number, table: string, hasRivals: boolean) => `
@@ -87,29 +96,28 @@ function saidSql(pieces: number, { fileId }: MergeContext): string {
 const judgeSql = (piece: number) => `
   INSERT INTO judged
   WITH met AS (
-    SELECT p.place, i.rowid AS old, p.conflict AS within, p.kwh = i.kwh AS same_kwh, is_senior,
+    SELECT p.place, i.rowid AS old, i.entry_id, p.conflict AS within, p.kwh = i.kwh AS same_kwh,
       p.revision AS new_revision, coalesce(i.revision, '-infinity') AS old_revision,
       p.estimated AS new_estimated, i.estimated AS old_estimated,
       new_revision = old_revision AND new_estimated = old_estimated AS same_version
     FROM interval_rows i
     JOIN piece_${piece} p ON p.meter = i.meter AND p.direction = i.direction AND p.start = i.start
-    LEFT JOIN seniors USING (entry_id)
   )
-  SELECT ${piece}, place, old,
-    CASE WHEN same_version THEN is_senior IS NULL
+  SELECT ${piece}, place, old, entry_id,
+    CASE WHEN same_version THEN NULL
       WHEN new_revision = old_revision THEN old_estimated
       ELSE new_revision > old_revision END,
     same_version AND same_kwh, same_version AND NOT same_kwh AND NOT within
   FROM met`
 
 const takeOutSql = (piece: number) => `
-  DELETE FROM interval_rows WHERE rowid IN (SELECT old FROM judged WHERE piece = ${piece} AND wins)`
+  DELETE FROM interval_rows WHERE rowid IN (SELECT old FROM decided WHERE piece = ${piece} AND wins)`
 
 const putInSql = (piece: number) => `
   INSERT INTO interval_rows
   SELECT meter, start, direction, p.kwh, estimated, nullif(revision, '-infinity'), entry_id, p.line
   FROM piece_${piece} p
-  ANTI JOIN (SELECT place FROM judged WHERE piece = ${piece} AND NOT wins) lost USING (place)
+  ANTI JOIN (SELECT place FROM decided WHERE piece = ${piece} AND NOT wins) lost USING (place)
   JOIN entries ON file_id = $fileId AND ordinal = entry`
 
 /** What each row of all pieces beat within the file. Counted over the tables themselves, whose columns are not read. */
@@ -122,4 +130,4 @@ const rivalColumns = (hasRivals: boolean) => (hasRivals ? 'rivals, conflict' : '
 
 const metSql = `(
   SELECT conflict, CASE WHEN unchanged THEN 'unchanged' WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome
-  FROM judged)`
+  FROM decided)`

@@ -91,7 +91,11 @@ export const migrations: readonly (readonly string[])[] = [
        updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
      )`,
     'INSERT INTO files BY NAME FROM old_files',
-    'DROP TABLE old_files'
+    'DROP TABLE old_files',
+    // Beside `files`, so that a commit changes no index of that one, which would write its whole row anew.
+    'CREATE TABLE payloads (payload_sha256 VARCHAR PRIMARY KEY, file_id BIGINT NOT NULL)',
+    `INSERT INTO payloads
+     SELECT payload_sha256, min(file_id) FROM files WHERE state = 'committed' AND payload_sha256 NOT NULL GROUP BY ALL`
   ],
   // Numbers for meters: joins and comparisons of twenty characters took most of a merge.
   [

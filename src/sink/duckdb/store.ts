@@ -107,7 +107,7 @@ export class DuckDbStore {
     }
     // Whoever held a claim is gone: this process alone has the file now.
     await sql.run(`UPDATE files SET state = CASE state WHEN 'committed' THEN state ELSE 'seen' END, lease_until = NULL
-      WHERE ${isClaimedSql}`)
+      WHERE ${isClaimedSql} OR state IN ('claimed', 'staged')`)
   }
 }
 
