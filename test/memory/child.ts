@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { IntervalParser } from '../../src/parse/interval-parser.ts'
+import { DuckDbSink } from '../../src/sink/duckdb.ts'
 import { NdjsonSink } from '../../src/sink/ndjson.ts'
 import { Sink, type SinkTransaction } from '../../src/sink/sink.ts'
 import { DirectorySource } from '../../src/source/directory-source.ts'
@@ -23,7 +25,12 @@ class DiscardingSink extends Sink {
 
 // What the child does: brings the one file of a folder into a sink, and says what that took at most.
 const [kind, folder, directory] = process.argv.slice(2) as [string, string, string]
-const sink = kind === 'ndjson' ? new NdjsonSink({ directory }) : new DiscardingSink()
+function open(): Sink {
+  if (kind === 'duckdb') return new DuckDbSink({ path: join(directory, 'smt.duckdb') })
+  return kind === 'ndjson' ? new NdjsonSink({ directory }) : new DiscardingSink()
+}
+
+const sink = open()
 const parser = new IntervalParser()
 
 for await (const file of new DirectorySource({ directories: [folder], settleMs: 1 }).files()) {

@@ -1,7 +1,7 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { intervalReportChunks, makeEsiid, makeMeterDay } from '../../src/testing/index.ts'
+import { addDays, intervalReportChunks, makeEsiid, makeMeterDay } from '../../src/testing/index.ts'
 import { Child, compile, type Program } from '../sink/child.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
@@ -15,15 +15,19 @@ afterAll(() => program.remove())
 
 const meterDays = Array.from({ length: 1200 }, (_, i) => makeMeterDay({ esiid: makeEsiid(i), date: '2025-07-14' }))
 const [header, ...rows] = [...intervalReportChunks(meterDays)]
-const block = Buffer.concat(rows)
+const block = Buffer.concat(rows).toString('latin1')
 
-/** A folder with one report: the header, and the same rows again and again. */
+/** A folder with one report: the header, and the same rows day after day, so that no interval comes twice. */
 function inboxOf(blocks: number): string {
   const inbox = scratchFolder()
   const file = openSync(join(inbox, 'IntervalMeterUsage.CSV'), 'w')
   writeSync(file, header!)
-  // Every block begins with a line's end; the last one ends with it too.
-  for (let i = 0; i < blocks; i++) writeSync(file, i < blocks - 1 ? block.subarray(0, -1) : block)
+  for (let i = 0; i < blocks; i++) {
+    // April on: no day of these has a clock change. Every block begins with a line's end; the last one ends with it too.
+    const [year, month, day] = addDays('2025-04-01', i).split('-')
+    const rows = block.replaceAll(',07/14/2025,', `,${month}/${day}/${year},`)
+    writeSync(file, i < blocks - 1 ? rows.slice(0, -1) : rows)
+  }
   closeSync(file)
   return inbox
 }
@@ -49,7 +53,9 @@ async function measure(kind: string, megabytes: number, runs: number): Promise<n
 // A short run is over before the collector has found its pace; the longer, the flatter.
 test.each([
   ['discarding', 300, 600, 3],
-  ['ndjson', 240, 480, 3]
+  ['ndjson', 240, 480, 3],
+  // From about 150 MB on, what waits is as much as the limit lets it be.
+  ['duckdb', 165, 527, 3]
 ])(
   'I8: into a %s sink, a file of %i MB and one of %i MB take the same memory',
   async (kind, few, many, runs) => {

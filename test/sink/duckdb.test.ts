@@ -7,7 +7,7 @@ import type { Receipt } from '../../src/ledger/receipt.ts'
 import { IntervalParser } from '../../src/parse/interval-parser.ts'
 import { DuckDbSink } from '../../src/sink/duckdb.ts'
 import { DirectorySource } from '../../src/source/directory-source.ts'
-import { makeIntervalReport, makeZip } from '../../src/testing/index.ts'
+import { makeEsiid, makeIntervalReport, makeZip, reissueMeterDay } from '../../src/testing/index.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
 import { testReplayingSink } from '../conformance/replaying-sink.ts'
@@ -378,6 +378,90 @@ test('the queries of docs/sinks/duckdb.md answer what they are said to', async (
     ['2025-07-15', '0.25000', 1n]
   ])
   expect(why).toMatchObject([{ state: 'committed', code: null }])
+})
+
+describe('a file of more rows than are merged at once', () => {
+  const meters = 2000
+  const old = makeIntervalReport(days(meters))
+  const total = old.totals.rows.accepted
+  /** Every interval once, none of them lost; `newer` of them of the reissue. */
+  const summary = `SELECT count(*) AS intervals, count(DISTINCT (esiid, direction, start)) AS keys,
+    count(*) FILTER (revision >= '2030-01-01 12:00:00Z') AS newer FROM intervals`
+  const reissued = (from: number, to: number) =>
+    days(meters)
+      .slice(from, to)
+      .map(day => reissueMeterDay(day, '2030-01-01 06:00:00'))
+
+  test('is merged as one, with what another file has of it', async () => {
+    const { sink, path } = fresh()
+    expect(total).toBeGreaterThan(245_760)
+    // From the second half of what is stored to beyond its end, then back over all of it.
+    const newer = makeIntervalReport(reissued(1000, 2000))
+    const again = makeIntervalReport([
+      ...days(meters).slice(1, 2),
+      ...days(meters).slice(0, 1),
+      ...days(meters).slice(2)
+    ])
+    expect((await deliver(sink, fileOf('a.csv', old.bytes))).rows).toMatchObject({ inserted: total })
+    expect((await deliver(sink, fileOf('b.csv', newer.bytes))).rows).toMatchObject({
+      inserted: 0,
+      replaced: newer.totals.rows.accepted
+    })
+    expect((await deliver(sink, fileOf('c.csv', again.bytes))).rows).toMatchObject({
+      inserted: 0,
+      unchanged: total - newer.totals.rows.accepted,
+      superseded: newer.totals.rows.accepted,
+      conflicts: 0
+    })
+    await sink.close()
+    const intervals = BigInt(total)
+    expect(await query(path, summary)).toEqual([
+      { intervals, keys: intervals, newer: BigInt(newer.totals.rows.accepted) }
+    ])
+  })
+
+  test('finds readings of one interval that stand far apart', async () => {
+    const { sink, path } = fresh()
+    const tail = makeIntervalReport(reissued(0, 10))
+    const header = tail.bytes.indexOf(10) + 1
+    const file = fileOf('a.csv', Buffer.concat([old.bytes, tail.bytes.subarray(header)]))
+    const late = tail.totals.rows.accepted
+    expect((await deliver(sink, file)).rows).toMatchObject({ inserted: total, superseded: late, conflicts: 0 })
+    await sink.close()
+    const intervals = BigInt(total)
+    expect(await query(path, summary)).toEqual([{ intervals, keys: intervals, newer: BigInt(late) }])
+  })
+})
+
+test('I2: a meter that comes again after fifty thousand others is the same meter', async () => {
+  const { sink, path } = fresh()
+  const others = Array.from({ length: 50_000 }, (_, i) => ({ esiid: makeEsiid(i + 2) }))
+  const first = { esiid: makeEsiid(1) }
+  const text = csv([{ ...first, kwh: '0.1' }, ...others, { ...first, kwh: '0.2' }, { ...first, quarter: 1 }])
+  expect((await deliver(sink, fileOf('a.csv', text))).rows).toMatchObject({
+    inserted: 50_002,
+    superseded: 1,
+    conflicts: 1
+  })
+  await sink.close()
+  expect(
+    await query(path, `SELECT kwh::VARCHAR AS kwh FROM intervals WHERE esiid = '${first.esiid}' ORDER BY start`)
+  ).toEqual([{ kwh: '0.20000' }, { kwh: '0.31000' }])
+  expect(await query(path, 'SELECT count(*) AS meters FROM meters')).toEqual([{ meters: 50_001n }])
+})
+
+test('a memoryLimit that is too small for a file is named, and nothing of the file is in', async () => {
+  const folder = scratchFolder()
+  const path = join(folder, 'smt.duckdb')
+  const file = fileOf('a.csv', makeIntervalReport(days(1500)).bytes)
+  const sink = new DuckDbSink({ path, memoryLimit: '8MB' })
+  const { error } = await failing(sink, file, await readParts(file))
+  expect(error).toMatchObject({ code: 'STORE_WRITE', message: expect.stringContaining('memoryLimit is too small') })
+  await sink.close()
+  expect(await storedRows(path)).toEqual([])
+  const { sink: roomy } = open(folder)
+  expect(await deliver(roomy, file)).toMatchObject({ state: 'committed' })
+  await roomy.close()
 })
 
 test('a report encrypted anew changes nothing, byte for byte of what can be asked', async () => {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { findReal } from './real.ts'
 
 /** A file system of a few megabytes, which can be filled up. */
 export class SmallDisk {
@@ -10,9 +11,7 @@ export class SmallDisk {
   /** Mounts one in memory; throws where that is not permitted. */
   constructor(megabytes: number) {
     this.folder = mkdtempSync(join(tmpdir(), 'smt-disk-'))
-    const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', this.folder], {
-      encoding: 'utf8'
-    })
+    const { status, stderr } = run('mount', '-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', this.folder)
     if (status === 0) return
     rmSync(this.folder, { recursive: true })
     throw new Error(`no file system can be mounted here: ${stderr ?? 'there is no mount'}`)
@@ -43,7 +42,11 @@ export class SmallDisk {
 
   remove(): void {
     // Lazily: a database that was given up may hold a file a moment longer.
-    spawnSync('umount', ['-l', this.folder])
+    run('umount', '-l', this.folder)
     rmSync(this.folder, { recursive: true })
   }
+}
+
+function run(program: string, ...args: string[]) {
+  return spawnSync(findReal(program) ?? program, args, { encoding: 'utf8' })
 }

@@ -150,7 +150,10 @@ export async function guarded<T>(path: string, work: () => Promise<T>): Promise<
     return await work()
   } catch (cause) {
     if (cause instanceof IngestError) throw cause
-    throw new SinkError('STORE_WRITE', 'the store refused the work', { file: path, cause })
+    // A disk that is too full to wait on is out of memory too, and then names that limit.
+    const isTooLarge = /^Out of Memory(?!.*max_temp_directory_size)/s.test((cause as Error).message)
+    const what = isTooLarge ? 'memoryLimit is too small for the work' : 'the store refused the work'
+    throw new SinkError('STORE_WRITE', what, { file: path, cause })
   }
 }
 
