@@ -73,7 +73,8 @@ export function retry(
   { all, ...flags }: LedgerFlags & { all?: boolean },
   around: Surroundings
 ) {
-  if (all === paths.length > 0) throw new ConfigError('CONFIG_INVALID', 'give the files to retry, or --all')
+  const isNamed = paths.length > 0
+  if (isNamed === Boolean(all)) throw new ConfigError('CONFIG_INVALID', 'give the files to retry, or --all')
   return withLedger(flags, around, async ledger => {
     const chosen = all
       ? (await ledger.records({ states: ['quarantined', 'seen'], limit: ALL })).filter(({ receipt }) => receipt?.reason)
