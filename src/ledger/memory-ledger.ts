@@ -44,7 +44,7 @@ export class MemoryLedger implements Ledger {
 
   async #claim(file: LedgerFile, options: ClaimOptions = {}): Promise<ClaimAnswer> {
     const fingerprint = fingerprintOf(file)
-    const record = this.#records.get(fingerprint)
+    const record = await this.recall(fingerprint)
     const refusal = refusalOf(file, record, Date.now(), options)
     if (refusal) return { known: refusal }
     const { leaseMs = LEASE_MS } = options
@@ -58,29 +58,32 @@ export class MemoryLedger implements Ledger {
 
   renew(claim: Claim, state: 'claimed' | 'staged'): Promise<void> {
     return this.#oneAtATime(async () => {
-      const record = this.#held(claim)
+      const record = await this.#held(claim)
       const leaseUntil = Date.now() + claim.leaseMs
       await this.#keep({ ...record, state: stateWhileClaimed(record, state), leaseUntil })
     })
   }
 
-  async findPayload(sha256: string): Promise<LedgerFile | undefined> {
-    return this.#payloads.get(sha256)
+  findPayload(sha256: string): Promise<LedgerFile | undefined> {
+    return this.#oneAtATime(() => this.recallPayload(sha256))
   }
 
   settle(claim: Claim, receipt: Receipt, costsAttempt = false): Promise<void> {
     return this.#oneAtATime(async () => {
-      const record = this.#held(claim, receipt.path)
+      const record = await this.#held(claim, receipt.path)
       const { pauseMs, ...settled } = afterSettling(record, claim, receipt, costsAttempt)
       const nextAttemptAt = pauseMs === null ? null : Date.now() + pauseMs
       await this.#keep({ ...record, ...settled, leaseUntil: null, nextAttemptAt })
     })
   }
 
-  async records(query: RecordQuery = {}): Promise<readonly LedgerRecord[]> {
-    const { limit = MOST_RECORDS } = query
-    const found = [...this.#records.values()].filter(record => isAskedFor(record, query))
-    return found.sort((a, b) => b.updatedAt - a.updatedAt).slice(0, limit)
+  records(query: RecordQuery = {}): Promise<readonly LedgerRecord[]> {
+    return this.#oneAtATime(async () => {
+      const { limit = MOST_RECORDS } = query
+      const found: LedgerRecord[] = []
+      for await (const record of this.recallAll(query.fingerprint)) if (isAskedFor(record, query)) found.push(record)
+      return found.sort((a, b) => b.updatedAt - a.updatedAt).slice(0, limit)
+    })
   }
 
   retry(fingerprint: string): Promise<boolean> {
@@ -98,7 +101,7 @@ export class MemoryLedger implements Ledger {
   /** Changes a record that nobody has; tells whether it did. */
   #change(fingerprint: string, change: (record: LedgerRecord) => Promise<void> | undefined): Promise<boolean> {
     return this.#oneAtATime(async () => {
-      const record = this.#records.get(fingerprint)
+      const record = await this.recall(fingerprint)
       if (!record || (record.leaseUntil ?? 0) > Date.now()) return false
       const changing = change(record)
       await changing
@@ -107,8 +110,8 @@ export class MemoryLedger implements Ledger {
   }
 
   /** The record of a claim that still holds. */
-  #held(claim: Claim, path?: string): LedgerRecord {
-    const record = this.#records.get(claim.fingerprint)
+  async #held(claim: Claim, path?: string): Promise<LedgerRecord> {
+    const record = await this.recall(claim.fingerprint)
     if (record?.leaseUntil && record.epoch === claim.epoch) return record
     throw fenced(path ?? record?.file.path)
   }
@@ -119,8 +122,7 @@ export class MemoryLedger implements Ledger {
 
   async #passOver(file: PassedOver, receipt: Receipt): Promise<{ known: boolean }> {
     const fingerprint = fingerprintOf(file)
-    const record = this.#records.get(fingerprint)
-    if (record) return { known: true }
+    if (await this.recall(fingerprint)) return { known: true }
     await this.#keep({ ...unclaimed, fingerprint, file: labelOf(file), state: receipt.state, receipt })
     return { known: false }
   }
@@ -142,25 +144,35 @@ export class MemoryLedger implements Ledger {
 
   /** Takes a record as the newest of its file, or forgets the file. */
   protected async keep(fingerprint: string, record: LedgerRecord | undefined): Promise<void> {
-    this.remember(fingerprint, record)
-  }
-
-  protected remember(fingerprint: string, record: LedgerRecord | undefined): void {
     if (!record) {
       this.#records.delete(fingerprint)
       return
     }
     this.#records.set(fingerprint, record)
-    const { file, receipt } = record
-    if (receipt?.state === 'committed' && receipt.payload && !this.#payloads.has(receipt.payload.sha256)) {
-      this.#payloads.set(receipt.payload.sha256, file)
-    }
+    const sha256 = payloadTaken(record)
+    if (sha256 !== undefined && !this.#payloads.has(sha256)) this.#payloads.set(sha256, record.file)
   }
 
-  /** The newest record of every file. */
-  protected all(): ReadonlyMap<string, LedgerRecord> {
-    return this.#records
+  /** The newest record of a file. */
+  protected async recall(fingerprint: string): Promise<LedgerRecord | undefined> {
+    return this.#records.get(fingerprint)
   }
+
+  /** The file that was taken first of those with this payload. */
+  protected async recallPayload(sha256: string): Promise<LedgerFile | undefined> {
+    return this.#payloads.get(sha256)
+  }
+
+  /** The newest record of every file, or of one. */
+  protected async *recallAll(fingerprint?: string): AsyncGenerator<LedgerRecord> {
+    const records = fingerprint === undefined ? this.#records.values() : [this.#records.get(fingerprint)]
+    for (const record of records) if (record) yield record
+  }
+}
+
+/** The hash of the payload by which a record's file is found. */
+export function payloadTaken({ receipt }: LedgerRecord): string | undefined {
+  return receipt?.state === 'committed' ? receipt.payload?.sha256 : undefined
 }
 
 function isAskedFor(record: LedgerRecord, query: RecordQuery): boolean {

@@ -144,6 +144,33 @@ describe('the journal', () => {
     expect(readdirSync(join(path, '..'))).toEqual(['ledger.ndjson'])
   })
 
+  test('has whole what it keeps of a file, however long its line, in this process and the next', async () => {
+    const path = newPath()
+    const first = await FileLedger.open(path)
+    const lengths = [10, 4_000, 4_096, 70_000, 1_500_000]
+    const receiptOf = (length: number) => ({
+      ...taken(file(`${length}`), `sha ${length}`),
+      duplicateOf: 'x'.repeat(length)
+    })
+    for (const length of lengths) {
+      await first.settle((await first.claim(file(`${length}`))).claim!, receiptOf(length))
+    }
+    const allOf = async (ledger: FileLedger) => {
+      const answers = await Promise.all(lengths.map(length => ledger.claim(file(`${length}`))))
+      return answers.map(({ known }) => known?.rows)
+    }
+    const all = lengths.map(length => receiptOf(length).rows)
+    expect(await allOf(first)).toEqual(all)
+    await first.close()
+    const second = await FileLedger.open(path)
+    expect(await allOf(second)).toEqual(all)
+    const [longest] = await second.records({ path: '1500000' })
+    expect(longest!.receipt).toEqual(receiptOf(1_500_000))
+    expect(await second.records()).toHaveLength(lengths.length)
+    expect(await second.findPayload('sha 70000')).toEqual(file('70000'))
+    await second.close()
+  })
+
   test('survives a rewriting that was cut off', async () => {
     const path = newPath()
     const first = await FileLedger.open(path)

@@ -1,8 +1,9 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { IntervalParser } from '../../src/parse/interval-parser.ts'
 import { DuckDbSink } from '../../src/sink/duckdb.ts'
 import { NdjsonSink } from '../../src/sink/ndjson.ts'
+import { PostgresSink } from '../../src/sink/postgres.ts'
 import { Sink, type SinkTransaction } from '../../src/sink/sink.ts'
 import { DirectorySource } from '../../src/source/directory-source.ts'
 
@@ -24,8 +25,11 @@ class DiscardingSink extends Sink {
 }
 
 // What the child does: brings the one file of a folder into a sink, and says what that took at most.
-const [kind, folder, directory] = process.argv.slice(2) as [string, string, string]
+const [kind, folder, directory, connectionString] = process.argv.slice(2) as [string, string, string, string]
 function open(): Sink {
+  if (kind === 'days' || kind === 'rows') {
+    return new PostgresSink({ connectionString, schema: basename(directory).toLowerCase(), layout: kind })
+  }
   if (kind === 'duckdb') return new DuckDbSink({ path: join(directory, 'smt.duckdb') })
   return kind === 'ndjson' ? new NdjsonSink({ directory }) : new DiscardingSink()
 }

@@ -1,9 +1,12 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { addDays, intervalReportChunks, makeEsiid, makeMeterDay } from '../../src/testing/index.ts'
 import { Child, compile, type Program } from '../sink/child.ts'
+import { queryPostgres, usePostgres } from '../support/postgres.ts'
 import { scratchFolder } from '../support/scratch.ts'
+
+const postgres = usePostgres()
 
 let program: Program
 beforeAll(async () => {
@@ -39,12 +42,14 @@ async function measure(kind: string, megabytes: number, runs: number): Promise<n
   const peaks: number[] = []
   for (let run = 0; run < runs; run++) {
     const out = scratchFolder()
-    const child = new Child(program, kind, inbox, out)
+    const child = new Child(program, kind, inbox, out, postgres.connectionString)
     const { maxRSS, inserted } = JSON.parse((await child.says())!)
     expect(await child.ends()).toBe(0)
     expect(inserted).toBe(blocks * 1200 * 96)
     peaks.push(maxRSS / 1024)
     rmSync(out, { recursive: true })
+    const schema = basename(out).toLowerCase()
+    await queryPostgres(postgres.connectionString, `DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
   }
   rmSync(inbox, { recursive: true })
   return peaks.sort((a, b) => a - b)[Math.floor(runs / 2)]!
@@ -55,7 +60,10 @@ test.each([
   ['discarding', 300, 600, 3],
   ['ndjson', 240, 480, 3],
   // From about 150 MB on, what waits is as much as the limit lets it be.
-  ['duckdb', 165, 527, 3]
+  ['duckdb', 165, 527, 3],
+  // PostgreSQL in either layout.
+  ['days', 240, 480, 3],
+  ['rows', 60, 120, 3]
 ])(
   'I8: into a %s sink, a file of %i MB and one of %i MB take the same memory',
   async (kind, few, many, runs) => {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
+import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { PostgresLedger } from '../../src/sink/postgres/ledger.ts'
-import { schemaText } from '../../src/sink/postgres/schema.ts'
+import { hasReadings, readingSpan, schemaText } from '../../src/sink/postgres/schema.ts'
 import { PostgresStore } from '../../src/sink/postgres/store.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
 import { makeEsiid } from '../../src/testing/index.ts'
@@ -56,7 +57,12 @@ describe.each(['days', 'rows'] as const)('layout %s', layout => {
     const receipt = await deliver(sink, fileOf('a.csv', csv([...first, ...second, ...older])))
     await sink.close()
     // Of one version: quarters 4 and 5 differ, and the later line wins. The older version of quarter 4 is beaten too.
-    expect(receipt.rows).toMatchObject({ accepted: 13 * 600, inserted: 10 * 600, superseded: 3 * 600, conflicts: 2 * 600 })
+    expect(receipt.rows).toMatchObject({
+      accepted: 13 * 600,
+      inserted: 10 * 600,
+      superseded: 3 * 600,
+      conflicts: 2 * 600
+    })
     const sums = `SELECT count(*)::int AS rows, count(DISTINCT (esiid, start))::int AS keys, sum(kwh)::text AS kwh
       FROM "${schema}".intervals`
     expect(await queryPostgres(postgres.connectionString, sums)).toEqual([
@@ -101,6 +107,39 @@ describe('the ledger', () => {
     ledger.close = () => store.close()
     return ledger
   })
+})
+
+test('what is asked for every file is found by an index, and so is which files have readings of a span', async () => {
+  const { connectionString } = postgres
+  const schema = schemaFor(scratchFolder())
+  const sink = new PostgresSink({ connectionString, schema })
+  await deliver(sink, fileOf('a.csv', csv([{}])))
+  await sink.close()
+  const plan = async (statement: string) => {
+    // So few rows are read through, unless that is forbidden; a table without a fitting index is read through even then.
+    const client = new pg.Client({ connectionString })
+    await client.connect()
+    try {
+      await client.query(`SET search_path = "${schema}"; SET enable_seqscan = off; SET enable_bitmapscan = off`)
+      const { rows } = await client.query(`EXPLAIN ${statement}`)
+      return rows.map(row => row['QUERY PLAN']).join('\n')
+    } finally {
+      await client.end()
+    }
+  }
+  for (const statement of [
+    "SELECT * FROM files WHERE fingerprint = 'x' FOR UPDATE",
+    "UPDATE files SET state = 'seen' WHERE fingerprint = 'x' AND epoch = 1 AND lease_until IS NOT NULL",
+    "SELECT path FROM files WHERE payload_sha256 = 'x' AND state = 'committed'",
+    "SELECT * FROM files WHERE state IN ('quarantined') ORDER BY updated_at DESC LIMIT 5",
+    'SELECT * FROM entries WHERE file_id = 1',
+    'DELETE FROM rejects WHERE entry_id = ANY (ARRAY[1])',
+    `SELECT path FROM files WHERE ${hasReadings} AND ${readingSpan} && int8range(0, 1, '[]')`
+  ]) {
+    const text = await plan(statement)
+    expect(text, statement).toContain('Index')
+    expect(text, statement).not.toMatch(/Seq Scan|Disabled: true/)
+  }
 })
 
 test('the queries of docs/sinks/postgres.md answer what they are said to', async () => {

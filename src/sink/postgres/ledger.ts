@@ -18,6 +18,7 @@ import type { LedgerFile, Receipt } from '../../ledger/receipt.ts'
 import type { PassedOver } from '../../source/source.ts'
 import { fileOf, isClaimedSql, receiptColumns, recordColumns, recordCondition, recordOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
+import { hasReadings, readingSpan } from './schema.ts'
 import type { PostgresStore } from './store.ts'
 
 /** The ledger of a {@link PostgresStore}: its table `files`. Any number of workers may share it. */
@@ -175,8 +176,7 @@ export async function replayOthers(
   [first, last]: readonly [number, number]
 ): Promise<void> {
   const statement = `UPDATE ${s}.files SET replay_due = true, updated_at = clock_timestamp()
-    WHERE state = 'committed' AND fingerprint <> $1
-      AND (receipt #>> '{quality,first}')::bigint <= $3 AND (receipt #>> '{quality,last}')::bigint >= $2`
+    WHERE ${hasReadings} AND ${readingSpan} && int8range($2, $3, '[]') AND fingerprint <> $1`
   await sql.run(statement, [fingerprint, first, last])
 }
 

@@ -3,6 +3,12 @@ import { quoteName } from './connection.ts'
 /** How intervals are kept: a row for each meter, direction and local day, or a row for each interval. */
 export type StoreLayout = 'days' | 'rows'
 
+const instant = (name: 'first' | 'last') => `(receipt #>> '{quality,${name}}')`
+
+/** The files that are in and have readings, and from when to when, in UTC epoch milliseconds. */
+export const hasReadings = `state = 'committed' AND ${instant('first')} IS NOT NULL`
+export const readingSpan = `int8range(${instant('first')}::bigint, ${instant('last')}::bigint, '[]')`
+
 /** The tables that both layouts share, step by step: a store has as many steps as its version says. */
 export const migrations: readonly ((s: string) => readonly string[])[] = [
   s => [
@@ -64,7 +70,9 @@ export const migrations: readonly ((s: string) => readonly string[])[] = [
        code text NOT NULL
      )`,
     `CREATE INDEX ON ${s}.rejects (entry_id)`
-  ]
+  ],
+  // Which files have readings of a span, for those that must be read anew.
+  s => [`CREATE INDEX ON ${s}.files USING gist (${readingSpan}) WHERE ${hasReadings}`]
 ]
 
 /** Grows with each change of the tables. */
