@@ -433,6 +433,22 @@ describe('a file of more rows than are merged at once', () => {
   })
 })
 
+test('I6: a file that repeats what more than a hundred others gave takes over from those with a lesser payload', async () => {
+  const { sink, path } = fresh()
+  const meters = Array.from({ length: 103 }, (_, i) => ({ esiid: makeEsiid(i) }))
+  const texts = meters.map(meter => csv([meter]))
+  for (const [i, text] of texts.entries()) await deliver(sink, fileOf(`${i}.csv`, text))
+  const whole = csv(meters)
+  const lesser = texts.filter(text => sha256Of(text) < sha256Of(whole)).length
+  expect((await deliver(sink, fileOf('whole.csv', whole))).rows).toMatchObject({ inserted: 0, unchanged: 103, conflicts: 0 })
+  await sink.close()
+  const taken = `SELECT count(*) AS n FROM intervals JOIN entries USING (entry_id) JOIN files USING (file_id)
+    WHERE path = 'whole.csv'`
+  expect(lesser).toBeGreaterThan(0)
+  expect(lesser).toBeLessThan(103)
+  expect(await query(path, taken)).toEqual([{ n: BigInt(lesser) }])
+})
+
 test('I2: a meter that comes again after fifty thousand others is the same meter', async () => {
   const { sink, path } = fresh()
   const others = Array.from({ length: 50_000 }, (_, i) => ({ esiid: makeEsiid(i + 2) }))
