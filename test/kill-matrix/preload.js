@@ -55,7 +55,7 @@ let isStaged = false
 
 function statement(connection, text, values) {
   const word = text.trimStart().toUpperCase()
-  if (word === 'BEGIN') open.set(connection, [])
+  if (word.startsWith('BEGIN')) open.set(connection, [])
   const since = open.get(connection)
   since?.push({ text: text.trimStart(), values })
   if (word === 'COMMIT' || word === 'ROLLBACK') open.delete(connection)
