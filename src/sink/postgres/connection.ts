@@ -88,9 +88,12 @@ export class Sql {
   }
 }
 
+/** A worker that is frozen in the middle of a transaction keeps its locks from others no longer than this. */
+const LONGEST_SILENCE = '10s'
+
 /** All of the work, or nothing of it. */
 export async function inTransaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
-  await sql.run('BEGIN')
+  await sql.run(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${LONGEST_SILENCE}'`)
   try {
     const result = await work(sql)
     await sql.run('COMMIT')
@@ -107,7 +110,8 @@ export function isUnreachable(error: unknown): boolean {
   const { code = '' } = error as { code?: string }
   if (/^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code)) return true
   return (
-    /^(08|57P|53300)/.test(code) || /Connection terminated|timeout exceeded when trying to connect/.test(String(error))
+    /^(08|57P|53300|25P03)/.test(code) ||
+    /Connection terminated|timeout exceeded when trying to connect/.test(String(error))
   )
 }
 
