@@ -125,8 +125,8 @@ export class DuckDbStaging {
     const { start, direction, kwh, estimated, revision, line, meter, entry } = batch
     for (let i = from; i < to; i++) this.#number[i - from] = numbers[meter[i]!]!
     this.#entry.fill(entry.index)
-    this.#chunk.reset()
-    this.#chunk.rowCount = to - from
+    // Setting it makes all vectors anew, also when it stays as it is.
+    if (this.#chunk.rowCount !== to - from) this.#chunk.rowCount = to - from
     const columns = [start, direction, kwh, estimated, revision].map(column => column.subarray(from, to))
     const [number, entries] = [this.#number, this.#entry].map(column => column.subarray(0, to - from))
     for (const [index, column] of [number!, ...columns, entries!, line.subarray(from, to)].entries()) {
