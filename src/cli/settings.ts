@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { AscDecryptor } from '../decrypt/asc-decryptor.ts'
 import { ConfigError } from '../errors.ts'
-import type { PostgresSinkOptions } from '../sink/postgres.ts'
+import type { DuckDbSink } from '../sink/duckdb.ts'
+import type { PostgresSink, PostgresSinkOptions } from '../sink/postgres.ts'
 import type { Sink } from '../sink/sink.ts'
 import { DirectorySource } from '../source/directory-source.ts'
 import { SftpSource } from '../source/sftp-source.ts'
@@ -23,6 +24,9 @@ export interface SourceFlags {
   readonly hostKey?: readonly string[]
   readonly knownHosts?: string
 }
+
+/** A store that can be asked. */
+type Database = DuckDbSink | PostgresSink
 
 type Env = NodeJS.ProcessEnv
 
@@ -48,38 +52,73 @@ export function buildSources(flags: SourceFlags, env: Env): readonly Source[] {
 
 /** The sink that `--to` or SMT_STORE asks for. */
 export async function buildSink(to: string | undefined, env: Env): Promise<Sink> {
-  const store = to ?? env.SMT_STORE
-  if (!store) throw new ConfigError('CONFIG_INVALID', 'no store: give --to, or set SMT_STORE')
-  if (/^postgres(ql)?:\/\//.test(store)) {
-    const options = postgresOf(store, to === undefined)
+  const address = storeAddress('--to', to, env)
+  const database = await findDatabase(address)
+  if (database) return database
+  const [, directory] = /^ndjson:(.+)$/.exec(address.store) ?? []
+  if (directory) return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory })
+  throw unknownStore(address, 'duckdb:FILE, ndjson:DIR or postgres://user@host/db')
+}
+
+/** The database that `--from` or SMT_STORE asks for. One that is a file must be there. */
+export async function buildDatabase(from: string | undefined, env: Env): Promise<Database> {
+  const address = storeAddress('--from', from, env)
+  const [, file] = duckDbPattern.exec(address.store) ?? []
+  if (file) demand(file, 'the store (--from or SMT_STORE)')
+  const database = await findDatabase(address)
+  if (database) return database
+  throw unknownStore(address, 'duckdb:FILE or postgres://user@host/db')
+}
+
+/** A store’s address, and the flag that gives it. */
+interface StoreAddress {
+  readonly flag: string
+  readonly store: string
+  /** It stands where no other user of the machine sees it. */
+  readonly mayHavePassword: boolean
+}
+
+function storeAddress(flag: string, given: string | undefined, env: Env): StoreAddress {
+  const store = given ?? env.SMT_STORE
+  if (!store) throw new ConfigError('CONFIG_INVALID', `no store: give ${flag}, or set SMT_STORE`)
+  return { flag, store, mayHavePassword: given === undefined }
+}
+
+const duckDbPattern = /^duckdb:(.+)$/
+
+/** The database that an address names, if it names one. */
+async function findDatabase(address: StoreAddress): Promise<Database | undefined> {
+  if (/^postgres(ql)?:\/\//.test(address.store)) {
+    const options = postgresOf(address)
     return new (await import('../sink/postgres.ts')).PostgresSink(options)
   }
-  const [, kind, place] = /^(duckdb|ndjson):(.+)$/.exec(store) ?? []
-  if (kind === 'duckdb') return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: place! })
-  if (kind === 'ndjson') return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: place! })
-  throw new ConfigError(
-    'CONFIG_INVALID',
-    `--to is duckdb:FILE, ndjson:DIR or postgres://user@host/db, got ${/^[a-z]+:/i.exec(store)?.[0] ?? 'none of them'}`
-  )
+  const [, path] = duckDbPattern.exec(address.store) ?? []
+  return path ? new (await import('../sink/duckdb.ts')).DuckDbSink({ path }) : undefined
+}
+
+function unknownStore({ flag, store }: StoreAddress, known: string): ConfigError {
+  const kind = /^[a-z]+:/i.exec(store)?.[0] ?? 'none of them'
+  return new ConfigError('CONFIG_INVALID', `${flag} is ${known}, got ${kind}`)
 }
 
 /** The two parameters `schema` and `layout` are ours; all else of the URL is for `pg`. */
-function postgresOf(store: string, mayHavePassword: boolean): PostgresSinkOptions {
+function postgresOf({ flag, store, mayHavePassword }: StoreAddress): PostgresSinkOptions {
   const url = URL.canParse(store) ? new URL(store) : undefined
   // What is not escaped may have cut a password in two: none of it is quoted.
   if (url === undefined || url.hash !== '') {
-    throw new ConfigError('CONFIG_INVALID', '--to is not a URL that can be read: # / ? @ in a name are %23 %2F %3F %40')
+    const what = `${flag} is not a URL that can be read: # / ? @ in a name are %23 %2F %3F %40`
+    throw new ConfigError('CONFIG_INVALID', what)
   }
-  for (const part of [url.username, url.password, url.pathname]) decode(part, '--to')
+  for (const part of [url.username, url.password, url.pathname]) decode(part, flag)
   const { searchParams: parameters } = url
   // A command line is seen by every user of the machine.
   if (!mayHavePassword && (url.password !== '' || parameters.has('password'))) {
-    throw new ConfigError('CONFIG_INVALID', 'no password in --to: use PGPASSWORD or ~/.pgpass')
+    throw new ConfigError('CONFIG_INVALID', `no password in ${flag}: use PGPASSWORD or ~/.pgpass`)
   }
   const schema = parameters.get('schema') ?? undefined
   const layout = parameters.get('layout') ?? 'days'
   if (layout !== 'days' && layout !== 'rows') {
-    throw new ConfigError('CONFIG_INVALID', `the layout in --to is days or rows, got ${layout || 'nothing'}`)
+    throw new ConfigError('CONFIG_INVALID', `the layout in ${flag} is days or rows, got ${layout || 'nothing'}`)
   }
   for (const name of ['schema', 'layout']) parameters.delete(name)
   return { connectionString: url.href, layout, ...(schema !== undefined && { schema }) }
