@@ -1,7 +1,8 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBDataChunk, DuckDBType } from '@duckdb/node-api'
 import type { IntervalBatch } from '../../batch.ts'
 import { AscendingKeys } from '../ascending-keys.ts'
-import { type DuckDb, type DuckDbStore, Sql } from './store.ts'
+import type { DuckDb } from './library.ts'
+import { type DuckDbStore, Sql } from './store.ts'
 import { putColumn } from './vectors.ts'
 
 /** Rows that one of DuckDB's chunks holds. */

@@ -21,7 +21,7 @@ export class Sql {
   readonly #timeoutMs: number
   readonly #gone: Promise<never>
   #reject!: (error: Error) => void
-  readonly #onEnd = (error?: Error) => this.#break(error ?? new Error('the connection ended'))
+  readonly #onEnd = (error?: Error) => this.giveUp(error ?? new Error('the connection ended'))
   /** The connection must not be used again. */
   isBroken = false
 
@@ -59,6 +59,12 @@ export class Sql {
     )
   }
 
+  /** Ends what waits for an answer with an error, and the connection with it. */
+  giveUp(error: Error): void {
+    this.isBroken = true
+    this.#reject(Object.assign(error, { code: (error as { code?: string }).code ?? 'ECONNRESET' }))
+  }
+
   release(): void {
     this.#client.off('error', this.#onEnd)
     this.#client.off('end', this.#onEnd)
@@ -80,11 +86,6 @@ export class Sql {
     } finally {
       clearTimeout(timer)
     }
-  }
-
-  #break(error: Error): void {
-    this.isBroken = true
-    this.#reject(Object.assign(error, { code: (error as { code?: string }).code ?? 'ECONNRESET' }))
   }
 }
 

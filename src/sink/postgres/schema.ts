@@ -80,6 +80,24 @@ const directionSql = `CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-gen
 /** An array's element for the quarter hour `q.i`. One element holds for all of its day. */
 export const element = (array: string) => `CASE cardinality(${array}) WHEN 1 THEN ${array}[1] ELSE ${array}[q.i] END`
 
+/** The table of each layout. */
+export const layoutTables: Readonly<Record<StoreLayout, string>> = { days: 'meter_days', rows: 'interval_rows' }
+
+/** The intervals of a table of each layout, or of a part of it. */
+export const intervalsSql: Readonly<Record<StoreLayout, (s: string, table: string) => string>> = {
+  days: (s, table) => `
+     SELECT m.esiid, d.start + (q.i - 1) * interval '15 minutes' AS start, ${directionSql} AS direction,
+       q.reading * 0.00001 AS kwh, ${element('d.estimated')} AS estimated, ${element('d.revisions')} AS revision,
+       ${element('d.entries')} AS entry_id,
+       CASE cardinality(d.lines) WHEN 2 THEN d.lines[1] + d.lines[2] * (q.i - 1) ELSE d.lines[q.i] END AS line
+     FROM ${table} d JOIN ${s}.meters m USING (meter), unnest(d.readings) WITH ORDINALITY AS q(reading, i)
+     WHERE q.reading IS NOT NULL`,
+  rows: (s, table) => `
+     SELECT m.esiid, r.start, ${directionSql} AS direction, r.reading * 0.00001 AS kwh, r.estimated, r.revision,
+       r.entry_id, r.line
+     FROM ${table} r JOIN ${s}.meters m USING (meter)`
+}
+
 /** The tables of each layout, and the view `intervals` that is the same in both. */
 export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly string[]>> = {
   days: s => [
@@ -98,14 +116,7 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
        lines bigint[] NOT NULL,
        PRIMARY KEY (meter, day, direction)
      ) WITH (fillfactor = 90)`,
-    `CREATE VIEW ${s}.intervals AS
-     SELECT m.esiid, d.start + (q.i - 1) * interval '15 minutes' AS start, ${directionSql} AS direction,
-       q.reading * 0.00001 AS kwh, ${element('d.estimated')} AS estimated, ${element('d.revisions')} AS revision,
-       ${element('d.entries')} AS entry_id,
-       CASE cardinality(d.lines) WHEN 2 THEN d.lines[1] + d.lines[2] * (q.i - 1) ELSE d.lines[q.i] END AS line
-     FROM ${s}.meter_days d JOIN ${s}.meters m USING (meter),
-       unnest(d.readings) WITH ORDINALITY AS q(reading, i)
-     WHERE q.reading IS NOT NULL`
+    `CREATE VIEW ${s}.intervals AS ${intervalsSql.days(s, `${s}.meter_days`)}`
   ],
   rows: s => [
     // No foreign key: its check of every row takes longer than all the rest, and a commit holds the meters it names.
@@ -122,10 +133,7 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
        estimated boolean NOT NULL,
        PRIMARY KEY (meter, direction, start)
      ) WITH (fillfactor = 50)`,
-    `CREATE VIEW ${s}.intervals AS
-     SELECT m.esiid, r.start, ${directionSql} AS direction, r.reading * 0.00001 AS kwh, r.estimated, r.revision,
-       r.entry_id, r.line
-     FROM ${s}.interval_rows r JOIN ${s}.meters m USING (meter)`
+    `CREATE VIEW ${s}.intervals AS ${intervalsSql.rows(s, `${s}.interval_rows`)}`
   ]
 }
 
