@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers'
 import pg from 'pg'
 import { to } from 'pg-copy-streams'
 import { expect, test } from 'vitest'
+import { type PostgresClient, Sql } from '../../../src/sink/postgres/connection.ts'
 import { DoubleRows } from '../../../src/sink/postgres/copy-out.ts'
 import { usePostgres } from '../../support/postgres.ts'
 
@@ -52,4 +53,20 @@ test('reads no rows, and refuses rows without their end', async () => {
   const bytes = await copied('SELECT 1::float8, 2::float8 WHERE false')
   expect(read(bytes)).toEqual([])
   expect(() => read(bytes.subarray(0, -1))).toThrow(RangeError)
+})
+
+test('a connection keeps nothing of what it has given', async () => {
+  const pool = new pg.Pool({ connectionString: postgres.connectionString, max: 1 })
+  const sql = new Sql((await pool.connect()) as unknown as PostgresClient, 10_000)
+  const before = process.memoryUsage().arrayBuffers
+  let [total, most] = [0, 0]
+  const query = 'SELECT i::float8, i::float8, i::float8, i::float8 FROM generate_series(1, 4000000) i'
+  for await (const piece of sql.copyOut(`COPY (${query}) TO STDOUT (FORMAT binary)`)) {
+    total += piece.length
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before)
+  }
+  sql.release()
+  await pool.end()
+  expect(total).toBeGreaterThan(190e6)
+  expect(most).toBeLessThan(total / 2)
 })
