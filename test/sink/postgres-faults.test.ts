@@ -75,7 +75,7 @@ describe.each(layouts)('layout %s', layout => {
     const half = (rows: Buffer) => rows.subarray(0, rows.length >> 1)
     const points = {
       'of a COPY': /^COPY .*(days|rows)"/,
-      'of the merge': /^\s*INSERT INTO smt_met\b/
+      'of the merge': /^\s*INSERT INTO (smt_met\b|.*interval_rows)/
     }
 
     /** A sink on a pool of one connection, with one file in it. */

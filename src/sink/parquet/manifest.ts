@@ -39,8 +39,8 @@ export interface ParquetManifest {
 /** A file's path, from the manifest's folder on. */
 export const pathOfMonth = (month: string) => `month=${month}/intervals.parquet`
 
-/** The month of such a path. */
-export const monthOfPath = (path: string) => /^month=(\d{4}-\d{2})\b/.exec(path)?.[1]
+/** The month of such a path, or of its folder. */
+export const monthOfPath = (path: string) => /^month=(\d{4}-\d{2})(\/intervals\.parquet)?$/.exec(path)?.[1]
 
 /** Whether a month was asked for. */
 export function isAskedFor(month: string, { since, until }: Pick<ParquetManifest, 'since' | 'until'>): boolean {

@@ -19,8 +19,10 @@ export interface PostgresClient {
 export class Sql {
   readonly #client: PostgresClient
   readonly #timeoutMs: number
-  readonly #gone: Promise<never>
-  #reject!: (error: Error) => void
+  /** What ended the connection. */
+  #end: Error | undefined
+  /** Ends each of the statements that wait for an answer. One promise for all of them would keep all their answers. */
+  readonly #waiting = new Set<(error: Error) => void>()
   readonly #onEnd = (error?: Error) => this.giveUp(error ?? new Error('the connection ended'))
   /** The connection must not be used again. */
   isBroken = false
@@ -28,10 +30,6 @@ export class Sql {
   constructor(client: PostgresClient, timeoutMs: number) {
     this.#client = client
     this.#timeoutMs = timeoutMs
-    this.#gone = new Promise((_, reject) => {
-      this.#reject = reject
-    })
-    this.#gone.catch(() => {})
     client.on('error', this.#onEnd)
     client.on('end', this.#onEnd)
   }
@@ -59,10 +57,31 @@ export class Sql {
     )
   }
 
+  /** Copies rows out in PostgreSQL's binary format, piece by piece. Whoever stops before the end breaks the connection. */
+  async *copyOut(text: string): AsyncGenerator<Buffer, void> {
+    const { to } = await loadPeer('pg-copy-streams', () => import('pg-copy-streams'))
+    const stream = this.#client.query(to(text))
+    // The driver tells of an end also when nobody reads any more.
+    stream.on('error', () => {})
+    const pieces = stream[Symbol.asyncIterator]()
+    let isWhole = false
+    try {
+      for (;;) {
+        const { done, value } = await this.#settle(() => pieces.next())
+        isWhole = done === true
+        if (isWhole) return
+        yield value
+      }
+    } finally {
+      if (!isWhole) this.isBroken = true
+    }
+  }
+
   /** Ends what waits for an answer with an error, and the connection with it. */
   giveUp(error: Error): void {
     this.isBroken = true
-    this.#reject(Object.assign(error, { code: (error as { code?: string }).code ?? 'ECONNRESET' }))
+    this.#end ??= Object.assign(error, { code: (error as { code?: string }).code ?? 'ECONNRESET' })
+    for (const fail of this.#waiting) fail(this.#end)
   }
 
   release(): void {
@@ -74,17 +93,21 @@ export class Sql {
 
   /** Neither driver says a word when the server is gone without one, so the deadline is ours. */
   async #settle<T>(work: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.isBroken = true
-        reject(Object.assign(new Error(`no answer within ${this.#timeoutMs} ms`), { code: 'ETIMEDOUT' }))
-      }, this.#timeoutMs)
+    if (this.#end) throw this.#end
+    let fail!: (error: Error) => void
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject
     })
+    const timer = setTimeout(() => {
+      this.isBroken = true
+      fail(Object.assign(new Error(`no answer within ${this.#timeoutMs} ms`), { code: 'ETIMEDOUT' }))
+    }, this.#timeoutMs)
+    this.#waiting.add(fail)
     try {
-      return await Promise.race([work(), this.#gone, late])
+      return await Promise.race([work(), failed])
     } finally {
       clearTimeout(timer)
+      this.#waiting.delete(fail)
     }
   }
 }

@@ -7,14 +7,15 @@ import type { Guard, Snapshot, SnapshotPlace } from '../parquet/export.ts'
 import type { Month } from '../parquet/months.ts'
 import { writeParquet } from '../parquet/write.ts'
 import { inTransaction, type Sql } from './connection.ts'
-import { intervalsSql, layoutTables, SCHEMA_VERSION, type StoreLayout } from './schema.ts'
+import { DoubleRows } from './copy-out.ts'
+import { layoutTables, readingsSql, SCHEMA_VERSION, type StoreLayout } from './schema.ts'
 import type { PostgresStore } from './store.ts'
 
 /** Rows of one vector of DuckDB. */
 const CHUNK = 2048
 
-/** Rows that are fetched at once: 2 MB as text. */
-const FETCH = 10 * CHUNK
+/** Meters that are fetched at once. */
+const FETCH = 10_000
 
 /** What DuckDB may take to sort a month. */
 const MEMORY = '128MB'
@@ -38,8 +39,6 @@ export function takeSnapshot<T>(
           await sql.run('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY')
           // While a month is sorted and written the transaction has nothing to do.
           await sql.run('SET LOCAL idle_in_transaction_session_timeout = 0')
-          // Every row is fetched: the first ones need not come soon.
-          await sql.run('SET LOCAL cursor_tuple_fraction = 1')
           return work(snapshotOf(store, sql, duckdb, connection))
         })
       } finally {
@@ -71,16 +70,21 @@ async function withDuckDb<T>(
 
 function snapshotOf({ schema, layout }: PostgresStore, sql: Sql, duckdb: DuckDb, connection: DuckDBConnection) {
   const writer = new DuckDbSql(connection)
+  const table = `${schema}.${layoutTables[layout]}`
   const snapshot: Snapshot = {
     store: { kind: 'postgres', schemaVersion: SCHEMA_VERSION },
     async days() {
-      const query = `SELECT DISTINCT floor(extract(epoch FROM start) / 86400)::int AS day FROM ${schema}.${layoutTables[layout]}`
+      await writer.run('CREATE TABLE meters (meter DOUBLE, esiid VARCHAR)')
+      await fetchMeters(sql, schema, await connection.createAppender('meters'))
+      const query = `SELECT DISTINCT floor(date_part('epoch', start) / 86400)::int AS day FROM ${table}`
       return (await sql.rows(query)).map(({ day }) => day as number)
     },
     async write(month, path, writing) {
-      await writer.run(`CREATE TABLE fetched (${columns.map(name => `${name} ${typeOf(name)}`).join(', ')})`)
-      await fetch(sql, monthSql(schema, layout, month), await Appending.begin(duckdb, connection), writing)
-      const written = await writing(() => writeParquet(writer, fetchedSql, path))
+      await writer.run(`CREATE TABLE fetched (${columns.map(name => `${name} DOUBLE`).join(', ')})`)
+      const appender = await connection.createAppender('fetched')
+      const chunk = duckdb.DuckDBDataChunk.create(columns.map(() => duckdb.DOUBLE))
+      await fetchReadings(sql, readingsOf(layout, table, month), appender, chunk, writing)
+      const written = await writing(() => writeParquet(writer, intervalsSql, path))
       await writer.run('DROP TABLE fetched')
       return written
     }
@@ -88,91 +92,70 @@ function snapshotOf({ schema, layout }: PostgresStore, sql: Sql, duckdb: DuckDb,
   return snapshot
 }
 
-/** What is fetched: numbers but for the meter. */
-const columns = ['esiid', 'start', 'direction', 'kwh', 'estimated', 'revision', 'entry_id', 'line'] as const
+async function fetchMeters(sql: Sql, schema: string, appender: DuckDBAppender): Promise<void> {
+  await sql.run(`DECLARE exported NO SCROLL CURSOR FOR SELECT meter, esiid FROM ${schema}.meters`)
+  for (let count = FETCH; count === FETCH; ) {
+    const rows = await sql.rows(`FETCH ${FETCH} FROM exported`)
+    for (const { meter, esiid } of rows) {
+      appender.appendDouble(meter as number)
+      appender.appendVarchar(esiid as string)
+      appender.endRow()
+    }
+    count = rows.length
+  }
+  await sql.run('CLOSE exported')
+  appender.closeSync()
+}
 
-const typeOf = (name: (typeof columns)[number]) => (name === 'esiid' ? 'VARCHAR' : 'DOUBLE')
+/** What is copied: numbers that a double holds exactly, and seconds. */
+const columns = ['meter', 'start', 'direction', 'reading', 'estimated', 'revision', 'entry_id', 'line'] as const
 
-/** A month's intervals as numbers that a double holds exactly, or whose nearest double tells the decimal. */
-function monthSql(schema: string, layout: StoreLayout, { name, from, to }: Month): string {
+/** The query of a month's readings. */
+function readingsOf(layout: StoreLayout, table: string, { name, from, to }: Month): string {
   const condition = {
     days: `day >= date '${name}-01' AND day < date '${name}-01' + interval '1 month'`,
     rows: `start >= to_timestamp(${from / 1000}) AND start < to_timestamp(${to / 1000})`
   }[layout]
-  const table = `(SELECT * FROM ${schema}.${layoutTables[layout]} WHERE ${condition})`
-  return `SELECT esiid, (extract(epoch FROM start) * 1000)::float8 AS start, (direction <> 'consumption')::int AS direction,
-      kwh::float8 AS kwh, estimated::int AS estimated, (extract(epoch FROM revision) * 1000)::float8 AS revision,
-      entry_id::float8 AS entry_id, line::float8 AS line
-    FROM (${intervalsSql[layout](schema, table)}) i`
+  const doubles = columns.map(name => {
+    if (name === 'start' || name === 'revision') return `date_part('epoch', ${name})`
+    return name === 'estimated' ? 'estimated::int::float8' : `${name}::float8`
+  })
+  return `SELECT ${doubles.join(', ')} FROM (${readingsSql[layout](`(SELECT * FROM ${table} WHERE ${condition})`)}) i`
 }
 
-/** What was fetched, as intervals. A blank revision was not a number. */
-const fetchedSql = `
-  SELECT esiid, to_timestamp(start / 1000) AS start,
-    CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END AS direction, kwh, estimated = 1 AS estimated,
-    CASE WHEN isnan(revision) THEN NULL ELSE to_timestamp(revision / 1000) END AS revision, entry_id, line
-  FROM fetched`
-
-/** Brings a query's rows into DuckDB, so many at a time. */
-async function fetch(sql: Sql, query: string, fetched: Appending, writing: Guard): Promise<void> {
+/** Brings a month's readings into DuckDB's table `fetched`. */
+async function fetchReadings(
+  sql: Sql,
+  query: string,
+  appender: DuckDBAppender,
+  chunk: DuckDBDataChunk,
+  writing: Guard
+): Promise<void> {
+  const rows = new DoubleRows(columns.length, CHUNK, values => {
+    chunk.reset()
+    chunk.rowCount = values[0]!.length
+    for (const [index, column] of values.entries()) putColumn(chunk, index, column)
+    appender.appendDataChunk(chunk)
+  })
   try {
-    await sql.run(`DECLARE exported NO SCROLL CURSOR FOR ${query}`)
-    for (let count = FETCH; count === FETCH; ) {
-      const rows = await sql.rows(`FETCH ${FETCH} FROM exported`)
-      await writing(async () => fetched.add(rows))
-      count = rows.length
+    for await (const piece of sql.copyOut(`COPY (${query}) TO STDOUT (FORMAT binary)`)) {
+      await writing(async () => rows.push(piece))
     }
-    await sql.run('CLOSE exported')
-    await writing(async () => fetched.end())
+    await writing(async () => {
+      rows.end()
+      appender.closeSync()
+    })
   } catch (error) {
-    fetched.drop()
+    // An appender that is merely forgotten would write its rest when it is collected.
+    appender.clear()
     throw error
   }
 }
 
-/** Rows on their way into the table `fetched`. */
-class Appending {
-  readonly #appender: DuckDBAppender
-  readonly #chunk: DuckDBDataChunk
-
-  private constructor(appender: DuckDBAppender, chunk: DuckDBDataChunk) {
-    this.#appender = appender
-    this.#chunk = chunk
-  }
-
-  static async begin({ DuckDBDataChunk, VARCHAR, DOUBLE }: DuckDb, connection: DuckDBConnection): Promise<Appending> {
-    const types = columns.map(name => (typeOf(name) === 'VARCHAR' ? VARCHAR : DOUBLE))
-    return new Appending(await connection.createAppender('fetched'), DuckDBDataChunk.create(types))
-  }
-
-  add(rows: readonly Record<string, unknown>[]): void {
-    for (let from = 0; from < rows.length; from += CHUNK) {
-      this.#fill(rows.slice(from, from + CHUNK))
-      this.#appender.appendDataChunk(this.#chunk)
-    }
-  }
-
-  end(): void {
-    this.#appender.closeSync()
-  }
-
-  /** An appender that is merely forgotten would write its rest when it is collected. */
-  drop(): void {
-    this.#appender.clear()
-  }
-
-  #fill(rows: readonly Record<string, unknown>[]): void {
-    this.#chunk.reset()
-    this.#chunk.rowCount = rows.length
-    for (const [index, name] of columns.entries()) {
-      const values = rows.map(row => row[name])
-      if (typeOf(name) === 'VARCHAR') this.#chunk.setColumnValues(index, values as string[])
-      else
-        putColumn(
-          this.#chunk,
-          index,
-          Float64Array.from(values, value => (value as number | null) ?? Number.NaN)
-        )
-    }
-  }
-}
+/** What was fetched, as intervals. A blank revision was not a number. */
+const intervalsSql = `
+  SELECT esiid, to_timestamp(start) AS start,
+    CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END AS direction,
+    reading::BIGINT::DECIMAL(18,0) * 0.00001 AS kwh, estimated = 1 AS estimated,
+    CASE WHEN isnan(revision) THEN NULL ELSE to_timestamp(revision) END AS revision, entry_id, line
+  FROM fetched JOIN meters USING (meter)`
