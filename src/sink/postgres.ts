@@ -88,6 +88,7 @@ const schema = z
  * Memory: the bytes for two COPYs, 4 MB each; in the layout `days` also 3 KB for each meter-day under way, 25 MB at most.
  */
 export class PostgresSink extends Sink {
+  protected override readonly commitsInTurn = false
   readonly #options: z.output<typeof schema>
   readonly #store = new OpenedOnce(() => {
     const { pool, connectionString, ...options } = this.#options
