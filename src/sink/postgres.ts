@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { IntervalBatch } from '../batch.ts'
-import { afterSettling, type Claim, type Ledger } from '../ledger/ledger.ts'
+import { afterSettling, type Claim, fenced, type Ledger } from '../ledger/ledger.ts'
 import { payloadOf } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
@@ -212,9 +212,14 @@ class PostgresTransaction implements SinkTransaction {
     if (full.length === 0) return
     await this.#copying
     const pieces = full.map(({ suffix, copy }) => ({ table: this.#table(suffix), bytes: copy.take() }))
-    this.#copying = this.#store.session(async sql => {
-      for (const { table, bytes } of pieces) await sql.copy(`COPY ${table} FROM STDIN (FORMAT binary)`, bytes)
-    })
+    this.#copying = this.#store
+      .session(async sql => {
+        for (const { table, bytes } of pieces) await sql.copy(`COPY ${table} FROM STDIN (FORMAT binary)`, bytes)
+      })
+      .catch(error => {
+        // Nobody drops a staging table but who takes the file over.
+        throw codeOf(error) === UNDEFINED_TABLE ? fenced(this.#path) : error
+      })
     // A failure is heard of by whoever waits for it next.
     this.#copying.catch(() => {})
   }
@@ -241,6 +246,13 @@ class PostgresTransaction implements SinkTransaction {
   #table(suffix: string): string {
     return `${this.#store.schema}."${this.#prefix}${suffix}"`
   }
+}
+
+/** What PostgreSQL says of a table that is not there. */
+const UNDEFINED_TABLE = '42P01'
+
+function codeOf(error: unknown): string | undefined {
+  return (error as { cause?: { code?: string } }).cause?.code
 }
 
 /** What the names of a file's staging tables begin with: of all its claims, or of one. */

@@ -3,7 +3,7 @@ import { IntervalBatch } from '../batch.ts'
 import { openedOf } from '../decrypt/opened.ts'
 import { AbortError, findIngestError, SinkError, SourceError } from '../errors.ts'
 import type { Claim, ClaimOptions, Ledger } from '../ledger/ledger.ts'
-import { fingerprintOf, stateAfter } from '../ledger/ledger.ts'
+import { fenced, fingerprintOf, stateAfter } from '../ledger/ledger.ts'
 import { MemoryLedger } from '../ledger/memory-ledger.ts'
 import {
   committed,
@@ -238,6 +238,8 @@ export class SinkStream extends Writable {
     // Lists of other systems know messages by what was fetched.
     if (!first && payload.encrypted) first = await ledger.findPayload(evidence.fetched.sha256)
     const isOwn = first !== undefined && fingerprintOf(first) === claim.fingerprint
+    // Whoever took the file over has brought it in.
+    if (isOwn && !claim.isReplay) throw fenced(this.#file.path)
     if (claim.isReplay && !isOwn) {
       throw new SourceError('TRANSFER_CHANGED', 'the file is not the one that was taken', { file: this.#file.path })
     }
