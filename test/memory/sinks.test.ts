@@ -55,7 +55,7 @@ test.each([
   ['discarding', 300, 600, 3],
   ['ndjson', 240, 480, 3],
   // From about 150 MB on, what waits is as much as the limit lets it be.
-  ['duckdb', 165, 527, 3]
+  ['duckdb', 240, 600, 3]
 ])(
   'I8: into a %s sink, a file of %i MB and one of %i MB take the same memory',
   async (kind, few, many, runs) => {
