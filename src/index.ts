@@ -32,7 +32,8 @@ export {
 // Who joins the stages?
 export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
 // Where do they go?
-export type { Claim, ClaimAnswer, ClaimOptions, Ledger } from './ledger/ledger.ts'
+export { FileLedger } from './ledger/file-ledger.ts'
+export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerRecord, RecordQuery } from './ledger/ledger.ts'
 export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
 export type { Credential } from './options.ts'
 export {
