@@ -265,12 +265,26 @@ interface Ending {
   readonly stderr: string
 }
 
-/** Runs a program of Node's in a folder, with nothing in its environment but what is given. */
-function runNode(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ending> {
+/**
+ * Runs a program of Node's in a folder, with nothing in its environment but what is given. One that goes on until it is
+ * asked to stop is asked when it has said enough.
+ */
+function runNode(
+  cwd: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  isEnough: (stdout: string) => boolean = () => false
+): Promise<Ending> {
   const options = { cwd, env: { HOME: cwd, ...env }, timeout: 20_000, killSignal: 'SIGKILL', maxBuffer: 1e8 } as const
   return new Promise(resolve => {
     const child = execFile(process.execPath, args, options, (_, stdout, stderr) => {
       resolve({ exitCode: child.exitCode, stdout, stderr })
+    })
+    let said = ''
+    child.stdout?.on('data', function hear(text) {
+      said += text
+      // Once: a second signal would not be waited for.
+      if (isEnough(said) && child.stdout?.off('data', hear)) child.kill('SIGTERM')
     })
   })
 }
@@ -357,10 +371,11 @@ describe('what a user does', () => {
   }
 
   describe('the code of the README', () => {
-    const [overSftp, pipelines, ...others] = blocks('js')
+    const [overSftp, watching, pipelines, ...others] = blocks('js')
 
-    test('is the two blocks that run here', () => {
+    test('is the three blocks that run here', () => {
       expect(overSftp).toContain('ingest({ source, decryptor, parser, sink })')
+      expect(watching).toContain('watch({ source, parser, sink, concurrency: 2, stopSignal: stop.signal })')
       expect(pipelines).toContain('await pipeline(')
       expect(others).toEqual([])
     })
@@ -383,6 +398,20 @@ describe('what a user does', () => {
         `committed /EnrollmentReports/IntervalData.CSV.asc ${plain.totals.rows.accepted}`
       ])
       expect(sorted(await readDuckDb(join(folder, 'smt.duckdb')))).toEqual(truthOf(plain, solar))
+    })
+
+    test('watches a folder until it is asked to stop, and moves what is wholly in', async () => {
+      const folder = project()
+      fillInbox(folder)
+      writeFileSync(join(folder, 'watch.mjs'), watching!)
+      const isEnough = (said: string) => said.match(/^committed .*\n/gm)?.length === 2
+      expect(await runNode(folder, ['watch.mjs'], {}, isEnough)).toMatchObject({ exitCode: 0, stderr: '' })
+      expect(sorted(await readDuckDb(join(folder, 'smt.duckdb')))).toEqual(truthOf(plain, solar))
+      // The other one holds a report of another kind, too.
+      expect([readdirSync(join(folder, 'done')), readdirSync(join(folder, 'inbox'))]).toEqual([
+        ['IntervalData.csv'],
+        ['IntervalMeterUsage.zip']
+      ])
     })
 
     test('and of docs/write-a-sink.md brings the files of a folder into CSV, and ends by itself', async () => {
@@ -429,6 +458,8 @@ describe('what a user does', () => {
       truth: string[]
     ][] = [
       [/--intervals/, (_, stdout) => parseLines(stdout), truthOf(solar)],
+      [/^smt-ingest watch /, folder => readDuckDb(join(folder, 'smt.duckdb')), truthOf(plain, solar)],
+      [/ ledger /, folder => readDuckDb(join(folder, 'smt.duckdb')), truthOf(plain, solar)],
       [/--to ndjson:intervals/, folder => readNdjson(join(folder, 'intervals')), truthOf(plain, solar)],
       [/--to duckdb:smt\.duckdb/, folder => readDuckDb(join(folder, 'smt.duckdb')), truthOf(solar)]
     ]
@@ -458,7 +489,12 @@ describe('what a user does', () => {
         .replace('SHA256:…', fingerprint)
         .split(' ')
         .slice(1)
-      const { exitCode, stdout, stderr } = await runNode(folder, [join(root, manifest.bin['smt-ingest']), ...args])
+      const program = join(root, manifest.bin['smt-ingest'])
+      if (args[0] === 'ledger') {
+        await runNode(folder, [program, 'pull', '--from', 'inbox', '--to', 'duckdb:smt.duckdb'])
+      }
+      const isEnough = (said: string) => args[0] === 'watch' && said.match(/^✓ .*\n/gm)?.length === 2
+      const { exitCode, stdout, stderr } = await runNode(folder, [program, ...args], {}, isEnough)
       expect([exitCode, stderr]).toEqual([0, ''])
       const outcome = outcomes.find(([sign]) => sign.test(command))
       if (outcome) expect(sorted(await outcome[1](folder, stdout))).toEqual(outcome[2])
