@@ -148,7 +148,7 @@ export function pauseAfter(attempts: number, { firstMs = FIRST_PAUSE_MS, random 
 }
 
 /** How often a file has failed after this receipt, and how long it then rests; null when it need not. */
-export function attemptsAfter(
+function attemptsAfter(
   before: number,
   { state }: Receipt,
   costsAttempt: boolean
