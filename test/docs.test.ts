@@ -546,4 +546,18 @@ describe('the built package', () => {
     expect([exitCode, stderr]).toEqual([0, ''])
     expect(stdout).toBe('CONFIG_MISSING_PEER DuckDbSink needs the package @duckdb/node-api\n')
   })
+
+  test('tells whoever exports from PostgreSQL there that DuckDB writes the files', async () => {
+    const folder = bareProject()
+    const { exitCode, stdout, stderr } = await load(
+      folder,
+      `import { PostgresSink } from '${manifest.name}/postgres'
+       const sink = new PostgresSink()
+       await sink.exportParquet({ directory: 'export' }).catch(({ code, message }) => console.log(code, message))
+       await sink.close()`
+    )
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect(stdout).toBe('CONFIG_MISSING_PEER exportParquet needs the package @duckdb/node-api\n')
+    expect(readdirSync(join(folder, 'export'))).toEqual([])
+  })
 })

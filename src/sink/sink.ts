@@ -52,11 +52,16 @@ export interface SinkTransaction {
  */
 export abstract class Sink implements AsyncDisposable {
   readonly #ledger = new OpenedOnce(() => this.openLedger())
-  /** One commit at a time: of two files with the same content, the second must see the first. */
   #closing: Promise<unknown> = Promise.resolve()
 
   /** Whether intervals of other lengths than 15 minutes may come: true where the store says how long each one is. */
   protected readonly takesAnyLength: boolean = false
+
+  /**
+   * Whether commits come one after the other: of two files with the same content, the second must see the first. A store
+   * whose commits see to that themselves says no.
+   */
+  protected readonly commitsInTurn: boolean = true
 
   /** Begins the staging of one file. The only thing a sink must bring. */
   protected abstract begin(file: IngestFile, claim: Claim): Promise<SinkTransaction>
@@ -73,7 +78,7 @@ export abstract class Sink implements AsyncDisposable {
       begin: claim => this.begin(file, claim),
       ledger: () => this.ledger(),
       takesAnyLength: this.takesAnyLength,
-      oneAtATime: work => this.#oneAtATime(work)
+      inTurn: work => (this.commitsInTurn ? this.#oneAtATime(work) : work())
     })
   }
 
@@ -113,7 +118,7 @@ interface SinkHooks {
   begin(claim: Claim): Promise<SinkTransaction>
   ledger(): Promise<Ledger>
   readonly takesAnyLength: boolean
-  oneAtATime<T>(work: () => Promise<T>): Promise<T>
+  inTurn<T>(work: () => Promise<T>): Promise<T>
 }
 
 /** The way of one file into a sink. Takes {@link IntervalBatch}es and one {@link FileAccount}, which comes last. */
@@ -220,7 +225,7 @@ export class SinkStream extends Writable {
     }
     const fetched = await this.#file.verify()
     const evidence = { account, fetched, opened: openedOf(this.#file) }
-    await this.#hooks.oneAtATime(() => this.#close(claim, transaction, evidence))
+    await this.#hooks.inTurn(() => this.#close(claim, transaction, evidence))
   }
 
   async #close(claim: Claim, transaction: SinkTransaction, evidence: Omit<Evidence, 'stored'>): Promise<void> {

@@ -57,7 +57,11 @@ describe.each(['postgres-days', 'postgres-rows'])('I5: a worker of %s that is fr
     30_000
   )
 
-  test('in the middle of a copy: keeps nobody waiting, and finds its connection ended', async () => {
-    expect(await overtake(sink, 'in the middle of a copy', '0')).toEqual(['STORE_UNREACHABLE'])
-  }, 30_000)
+  test.each(['in the middle of a copy', 'transaction begun'])(
+    '%s: keeps nobody waiting for long, and finds its connection ended',
+    async point => {
+      expect(await overtake(sink, point, '0')).toEqual(['STORE_UNREACHABLE'])
+    },
+    30_000
+  )
 })
