@@ -34,6 +34,7 @@ export type { IntervalLayout } from './parse/layouts.ts'
 
 // Where do they go, and what became of each?
 export { explain } from './ledger/explain.ts'
+export { FileLedger } from './ledger/file-ledger.ts'
 export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerRecord, RecordQuery } from './ledger/ledger.ts'
 export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
 export { type Closing, type Committed, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'

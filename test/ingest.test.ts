@@ -194,6 +194,16 @@ test('I3: what was listed is written down although another directory cannot be l
   await options.sink.close()
 })
 
+test('I3: a file that comes later is taken, although its time is the same or an earlier one', async () => {
+  const options = stand({ 'a.csv': csv([{}]) })
+  await run(options)
+  put(options.inbox, 'same.csv', csv([{ quarter: 1 }]), 1_752_500_000)
+  put(options.inbox, 'earlier.csv', csv([{ quarter: 2 }]), 1_000_000_000)
+  const { receipts } = await run(options)
+  expect(fates(receipts.filter(({ known }) => !known))).toEqual(['earlier.csv committed', 'same.csv committed'])
+  expect(await countRows(options)).toBe(3)
+})
+
 describe('a bad file is set aside and the one beside it goes in:', () => {
   const text = () => good().toString('latin1')
   const everyRow = (change: (cells: string[]) => void) =>

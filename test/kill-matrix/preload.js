@@ -86,7 +86,7 @@ const wrappers = {
     const { DuckDBConnection, DuckDBInstance, DuckDBAppender } = await import('@duckdb/node-api')
     const staging = new WeakSet()
     const run = function (text, values) {
-      if (/CREATE TEMP TABLE staged_rows/.test(text)) staging.add(this)
+      if (/CREATE TEMP TABLE staged_meters/.test(text)) staging.add(this)
       return { ...statement(this, text, values), isStaging: staging.has(this) }
     }
     for (const name of ['run', 'runAndReadAll']) wrap(DuckDBConnection.prototype, name, run)
