@@ -244,16 +244,20 @@ export class SinkStream extends Writable {
       throw new SourceError('TRANSFER_CHANGED', 'the file is not the one that was taken', { file: this.#file.path })
     }
     if (first && !isOwn) return this.#closeDuplicate(claim, ledger, evidence, first)
-    const receipt = (stored: RowsStored) => committed(this.#file, this.#startedAt, { ...evidence, stored })
+    // A sink that asks for it within its transaction undoes what does not add up.
+    const receipt = (stored: RowsStored) => {
+      const { inserted, replaced, unchanged, superseded } = stored
+      if (inserted + replaced + unchanged + superseded !== evidence.account.rows.accepted) {
+        throw this.#broken('SINK_ROW_EQUATION', 'the stored rows do not add up to the accepted ones')
+      }
+      return committed(this.#file, this.#startedAt, { ...evidence, stored })
+    }
     const stored = await transaction.commit(evidence.account, { claim, evidence, receipt })
     if ('duplicateOf' in stored) return this.#closeDuplicate(claim, ledger, evidence, stored.duplicateOf)
     this.#transaction = undefined
-    const { accepted } = evidence.account.rows
-    if (stored.inserted + stored.replaced + stored.unchanged + stored.superseded !== accepted) {
-      throw this.#broken('SINK_ROW_EQUATION', 'the stored rows do not add up to the accepted ones')
-    }
-    if (!transaction.recordsCommit) await ledger.settle(claim, receipt(stored))
-    this.#receipt = receipt(stored)
+    const done = receipt(stored)
+    if (!transaction.recordsCommit) await ledger.settle(claim, done)
+    this.#receipt = done
   }
 
   /** The same content is in already. */

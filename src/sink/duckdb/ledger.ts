@@ -5,6 +5,7 @@ import {
   type ClaimOptions,
   fenced,
   fingerprintOf,
+  isStored,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
@@ -105,8 +106,8 @@ export class DuckDbLedger implements Ledger {
   }
 
   forget(fingerprint: string): Promise<boolean> {
-    return this.#change(fingerprint, async (sql, { state }) => {
-      if (state === 'committed') return false
+    return this.#change(fingerprint, async (sql, record) => {
+      if (isStored(record)) return false
       return (await sql.run('DELETE FROM files WHERE fingerprint = $fingerprint', { fingerprint })) > 0
     })
   }
