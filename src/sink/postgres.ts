@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { IntervalBatch } from '../batch.ts'
-import { afterSettling, type Claim, fenced, type Ledger } from '../ledger/ledger.ts'
+import { afterSettling, type Claim, type Ledger } from '../ledger/ledger.ts'
 import { payloadOf } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
@@ -28,6 +28,12 @@ export type { StoreLayout } from './postgres/schema.ts'
 
 /** Bytes that wait before they are copied. */
 const COPY_BYTES = 4 * 1024 * 1024
+
+/** A file of no more bytes is copied by its commit: 400 meter-days, or 6,000 rows. */
+const SMALL_BYTES = 512 * 1024
+
+/** What PostgreSQL says of a table that is not there. */
+const NO_SUCH_TABLE = '42P01'
 
 /** Where and how PostgreSQL keeps intervals. */
 export interface PostgresSinkOptions {
@@ -81,11 +87,12 @@ const schema = z
  * Intervals in PostgreSQL: the view `intervals`, the ledger `files`, `entries` and `rejects`, in one schema.
  *
  * A file's rows are copied into staging tables of its own, outside any transaction. One short transaction then merges
- * them, writes the ledger and checks the epoch: all of it is visible, or nothing. Any number of workers may share a
- * store.
+ * them, writes the ledger and checks the epoch: all of it is visible, or nothing. What fits into one COPY is copied by
+ * that transaction, into a temporary table. Any number of workers may share a store.
  *
  * In: the batches of one file. Out: merged rows.
- * Memory: the bytes for two COPYs, 4 MB each; in the layout `days` also 3 KB for each meter-day under way, 25 MB at most.
+ * Memory: the bytes for two COPYs, 4 MB each; in the layout `days` also 4 KB for each meter-day under way: 512 of them,
+ * 8,192 where a file does not come day after day.
  */
 export class PostgresSink extends Sink {
   protected override readonly commitsInTurn = false
@@ -130,56 +137,55 @@ class PostgresTransaction implements SinkTransaction {
   /** The file's path, for errors. */
   readonly #path: string
   readonly #staging: LayoutStaging
-  /** Names of this file's staging tables, but for their ends. */
-  readonly #prefix: string
   /** Numbers of the file's entries, by their position. */
   readonly #entryIds = new Map<number, number>()
   /** The COPY under way, one at a time. */
   #copying: Promise<void> = Promise.resolve()
+  /** What the names of this file's staging tables begin with, once there are any. */
+  #prefix: string | undefined
 
   /** Entries that the store has of the file already. */
   #before: readonly number[] = []
 
-  private constructor(store: PostgresStore, claim: Claim, path: string, fileId: string) {
+  private constructor(store: PostgresStore, claim: Claim, path: string) {
     this.#store = store
     this.#claim = claim
     this.#path = path
     this.#staging = store.layout === 'days' ? new DayStaging() : new RowStaging()
-    this.#prefix = stagingPrefix(fileId, claim.epoch)
   }
 
   static async begin(store: PostgresStore, claim: Claim, path: string): Promise<PostgresTransaction> {
-    return store.transaction(async sql => {
-      const { fileId } = await lockClaim(sql, store.schema, claim, path)
-      await endHolders(sql, store.schema, stagingPrefix(fileId))
-      await dropStaging(sql, store.schema, stagingPrefix(fileId))
-      const transaction = new PostgresTransaction(store, claim, path, fileId)
-      if (claim.isReplay) await transaction.#knowEntries(sql, fileId)
-      for (const { suffix, columns } of transaction.#staging.tables) {
-        await sql.run(
-          `CREATE UNLOGGED TABLE ${transaction.#table(suffix)} (${columns}) WITH (autovacuum_enabled = false)`
-        )
-      }
-      return transaction
-    })
+    const transaction = new PostgresTransaction(store, claim, path)
+    // Nobody can have left anything of a file that was never claimed before.
+    if (claim.epoch > 1) await store.transaction(sql => transaction.#takeOver(sql))
+    return transaction
   }
 
   async write(batch: IntervalBatch): Promise<void> {
     this.#staging.add(batch, await this.#entryId(batch.entry.index))
-    await this.#flush(COPY_BYTES)
+    const full = this.#staging.tables.filter(({ copy }) => copy.length >= COPY_BYTES)
+    if (full.length > 0) await this.#stage(full)
   }
 
   async commit(account: FileAccount, closing: Closing): Promise<Committed> {
     this.#staging.end()
-    await this.#flush(1)
+    const { tables } = this.#staging
+    const isSmall = !this.#prefix && tables.reduce((sum, { copy }) => sum + copy.length, 0) <= SMALL_BYTES
+    if (!isSmall) await this.#stage(tables)
     await this.#copying
     for (const entry of account.entries) await this.#entryId(entry.index)
-    return this.#store.transaction(sql => this.#merge(sql, account, closing))
+    const pieces = isSmall ? piecesOf(tables) : []
+    return this.#store.transaction(async sql => {
+      // Before the claim is locked: a worker that is frozen in the middle of a COPY must not keep others from the file.
+      if (isSmall) await this.#copyTemporarily(sql, pieces)
+      return this.#merge(sql, account, closing)
+    })
   }
 
   async rollback(): Promise<void> {
     await this.#copying.catch(() => {})
-    await this.#store.session(sql => dropStaging(sql, this.#store.schema, this.#prefix))
+    const prefix = this.#prefix
+    if (prefix) await this.#store.session(sql => dropStaging(sql, this.#store.schema, prefix))
   }
 
   /** The short transaction: the fence first, then entries, rejects, rows and the ledger. */
@@ -193,35 +199,70 @@ class PostgresTransaction implements SinkTransaction {
     await sql.run("SET LOCAL work_mem = '64MB'")
     await dropEntries(sql, s, this.#before)
     await writeEntries(sql, s, fileId, account, this.#entryIds)
-    const context = { schema: s, staging: (suffix: string) => this.#table(suffix), sha256, before: this.#before }
+    const staging = (suffix: string) => this.#table(suffix)
+    const context = { schema: s, staging, isSmall: !this.#prefix, sha256, before: this.#before }
     const { stored, lost } = await this.#staging.merge(sql, context)
     if (lost) await replayOthers(sql, s, this.#claim, lost)
     if (this.#store.project && stored.inserted + stored.replaced > 0) {
       const entries = [...this.#entryIds.values()]
       await sql.run(this.#store.project(this.#staging.winnersSql(context)), [entries])
     }
-    await dropStaging(sql, s, this.#prefix)
+    if (this.#prefix) await dropStaging(sql, s, this.#prefix)
     const settled = afterSettling(record, this.#claim, closing.receipt(stored), false)
     await writeSettled(sql, s, this.#claim.fingerprint, settled)
     return stored
   }
 
-  /** Begins to copy what waits, when it is so many bytes; the next rows are made ready meanwhile. */
-  async #flush(bytes: number): Promise<void> {
-    const full = this.#staging.tables.filter(({ copy }) => copy.length >= bytes)
-    if (full.length === 0) return
+  /** Ends what an earlier claim's worker may still do, and removes what it left. */
+  async #takeOver(sql: Sql): Promise<void> {
+    const { schema: s } = this.#store
+    const { fileId } = await lockClaim(sql, s, this.#claim, this.#path)
+    await endHolders(sql, s, stagingPrefix(fileId))
+    await dropStaging(sql, s, stagingPrefix(fileId))
+    if (this.#claim.isReplay) await this.#knowEntries(sql, fileId)
+  }
+
+  /** Begins to copy what waits into staging tables; the next rows are made ready meanwhile. */
+  async #stage(tables: LayoutStaging['tables']): Promise<void> {
     await this.#copying
-    const pieces = full.map(({ suffix, copy }) => ({ table: this.#table(suffix), bytes: copy.take() }))
-    this.#copying = this.#store
-      .session(async sql => {
-        for (const { table, bytes } of pieces) await sql.copy(`COPY ${table} FROM STDIN (FORMAT binary)`, bytes)
-      })
-      .catch(error => {
-        // Nobody drops a staging table but who takes the file over.
-        throw codeOf(error) === UNDEFINED_TABLE ? fenced(this.#path) : error
-      })
+    this.#prefix ??= await this.#store.transaction(sql => this.#makeStaging(sql))
+    const pieces = piecesOf(tables)
+    this.#copying = this.#store.session(sql => this.#copy(sql, pieces)).catch(error => this.#explain(error))
     // A failure is heard of by whoever waits for it next.
     this.#copying.catch(() => {})
+  }
+
+  /** Tables that are not there any more were dropped by whoever took the file over. */
+  async #explain(error: unknown): Promise<never> {
+    const { code } = (error as { cause?: { code?: string } }).cause ?? {}
+    if (code === NO_SUCH_TABLE) {
+      await this.#store.transaction(sql => lockClaim(sql, this.#store.schema, this.#claim, this.#path))
+    }
+    throw error
+  }
+
+  /** Only a claim that still holds may make tables: whoever took the file over has looked for them already. */
+  async #makeStaging(sql: Sql): Promise<string> {
+    const { fileId } = await lockClaim(sql, this.#store.schema, this.#claim, this.#path)
+    const prefix = stagingPrefix(fileId, this.#claim.epoch)
+    for (const { suffix, columns } of this.#staging.tables) {
+      const table = `${this.#store.schema}."${prefix}${suffix}"`
+      await sql.run(`CREATE UNLOGGED TABLE ${table} (${columns}) WITH (autovacuum_enabled = false)`)
+    }
+    return prefix
+  }
+
+  /** Tables that stay with the connection, empty: to make and drop them for each file costs more than to fill them. */
+  async #copyTemporarily(sql: Sql, pieces: readonly Piece[]): Promise<void> {
+    for (const { suffix, columns } of this.#staging.tables) {
+      await sql.run(`CREATE TEMP TABLE IF NOT EXISTS ${temporary(suffix)} (${columns}) ON COMMIT DELETE ROWS`)
+    }
+    await this.#copy(sql, pieces)
+  }
+
+  async #copy(sql: Sql, pieces: readonly Piece[]): Promise<void> {
+    for (const { suffix, bytes } of pieces)
+      await sql.copy(`COPY ${this.#table(suffix)} FROM STDIN (FORMAT binary)`, bytes)
   }
 
   async #entryId(index: number): Promise<number> {
@@ -244,16 +285,22 @@ class PostgresTransaction implements SinkTransaction {
   }
 
   #table(suffix: string): string {
-    return `${this.#store.schema}."${this.#prefix}${suffix}"`
+    return this.#prefix ? `${this.#store.schema}."${this.#prefix}${suffix}"` : temporary(suffix)
   }
 }
 
-/** What PostgreSQL says of a table that is not there. */
-const UNDEFINED_TABLE = '42P01'
-
-function codeOf(error: unknown): string | undefined {
-  return (error as { cause?: { code?: string } }).cause?.code
+/** Rows of one staging table on their way. */
+interface Piece {
+  readonly suffix: string
+  readonly bytes: Buffer
 }
+
+function piecesOf(tables: LayoutStaging['tables']): readonly Piece[] {
+  return tables.filter(({ copy }) => copy.length > 0).map(({ suffix, copy }) => ({ suffix, bytes: copy.take() }))
+}
+
+/** A small file's staging table. */
+const temporary = (suffix: string) => `smt_staged_${suffix}`
 
 /** What the names of a file's staging tables begin with: of all its claims, or of one. */
 function stagingPrefix(fileId: string, epoch?: number): string {
@@ -301,6 +348,7 @@ async function writeEntries(
       `INSERT INTO ${s}.entries (${Object.keys(columns).join(', ')}) VALUES (${places.join(', ')})`,
       Object.values(columns)
     )
+    if (entry.rejects.length === 0) continue
     await sql.run(`INSERT INTO ${s}.rejects SELECT $1::bigint, * FROM unnest($2::bigint[], $3::bigint[], $4::text[])`, [
       id,
       entry.rejects.map(({ line }) => line),

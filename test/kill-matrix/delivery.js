@@ -15,7 +15,7 @@ const [one, two, solar, late] = [makeEsiid(1), makeEsiid(2, 22), makeEsiid(3), m
 export const ORDERS = 4
 
 /**
- * Makes the files, and writes them into `0` to `3` below a folder, and with a large one more into `large`. Each folder
+ * Makes the files, and writes them into `0` to `3` below a folder, and with a large one more, twice, into `large`. Each folder
  * has its files in another order of arrival.
  */
 export async function makeDelivery(folder, seed) {
@@ -73,7 +73,11 @@ export async function makeDelivery(folder, seed) {
   const large = makeIntervalReport(
     Array.from({ length: 600 }, (_, i) => makeMeterDay({ esiid: makeEsiid(100 + i), date: '2025-07-14', seed }))
   )
-  const withLarge = [...files, { name: 'large.csv', bytes: large.bytes, ...good(large, large.bytes) }]
+  const withLarge = [
+    ...files,
+    // Of two with the same content one is staged in vain.
+    ...['large.csv', 'large again.csv'].map(name => ({ name, bytes: large.bytes, ...good(large, large.bytes) }))
+  ]
   write(join(folder, 'large'), withLarge, randomFrom(seed, 'order', 'large'))
   const keyFile = join(folder, 'key.asc')
   writeFileSync(keyFile, key.privateKey, { mode: 0o600 })

@@ -18,6 +18,7 @@ const receipt = event => event.call === 'print' && event.text.includes('"state":
 const transfer = event => event.call === 'read' && event.moment === 'answered'
 
 const claims = /SET state = \$\w+, epoch/
+const firstClaim = /^INSERT INTO \S+\.files[^;]+'claimed', 1/
 const merges = /^INSERT INTO \S*entries/
 
 const isStaging = event => event.path?.includes('/.staging-')
@@ -36,11 +37,12 @@ const postgres = {
   'in the middle of transfer': transfer,
   'after staged': query('answered', /^UPDATE/, ({ values }) => values?.includes('staged')),
   'rolling back': query('before', /^DROP TABLE/, ({ since }) => since === undefined),
-  'claim sent': end('sent', claims),
+  'claim sent': query('sent', firstClaim),
   'transaction begun': query('answered', /SET LOCAL work_mem/),
-  'in the middle of a copy': query('sent', /^COPY/),
+  'in the middle of a copy': query('sent', /^COPY/, ({ since }) => since === undefined),
+  'in the middle of a copy by the commit': query('sent', /^COPY smt_staged/),
   'before staged': query('before', /^UPDATE/, ({ values }) => values?.includes('staged')),
-  'after the claim': end('answered', claims),
+  'after the claim': query('answered', firstClaim),
   'after listing': query('before', /^INSERT INTO \S+\.files/),
   'before the receipt': receipt,
   'rolled back': query('answered', /^DROP TABLE/, ({ since }) => since === undefined),
@@ -106,5 +108,12 @@ export const points = {
   }
 }
 
-/** Points that need a large file: it comes in several pieces and is copied in several. */
-export const largePoints = new Set(['in the middle of transfer', 'copied before staged'])
+/** Points that need a large file: it comes in several pieces, and is staged before its commit. */
+export const largePoints = new Set([
+  'in the middle of transfer',
+  'staging made',
+  'in the middle of a copy',
+  'rolling back',
+  'rolled back',
+  'copied before staged'
+])

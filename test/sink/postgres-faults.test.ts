@@ -27,12 +27,19 @@ const staging = (schema: string) =>
 /** The disk that will be full. */
 const DISK_MB = 64
 
-/** A report of so many rows that it is copied in several pieces. */
-const large = makeIntervalReport(
-  Array.from({ length: 1200 }, (_, i) =>
-    makeMeterDay({ esiid: makeEsiid(i % 300), date: `2025-07-${10 + Math.floor(i / 300)}` })
+/** Four days of some meters. */
+const fourDays = (meters: number) =>
+  makeIntervalReport(
+    Array.from({ length: 4 * meters }, (_, i) =>
+      makeMeterDay({ esiid: makeEsiid(i % meters), date: `2025-07-${10 + Math.floor(i / meters)}` })
+    )
   )
-)
+
+/** A report of so many rows that it is staged, and as rows copied in several pieces. */
+const large = fourDays(300)
+
+/** One that is copied in several pieces as days too. */
+const copiedTwice = fourDays(1_100)
 
 describe.each(layouts)('layout %s', layout => {
   const stand = (over: object = {}) => {
@@ -75,8 +82,11 @@ describe.each(layouts)('layout %s', layout => {
     const half = (rows: Buffer) => rows.subarray(0, rows.length >> 1)
     const points = {
       'of a COPY': /^COPY .*(days|rows)"/,
-      'of the merge': /^\s*INSERT INTO (smt_met\b|.*interval_rows)/
+      'of the merge': /^\s*INSERT INTO smt_meters\b/
     }
+
+    /** One day of four is refused, so that all before it were taken. */
+    const lastDay = layout === 'days' ? "day <> '2025-07-13'" : "start < '2025-07-13 12:00Z'"
 
     /** A sink on a pool of one connection, with one file in it. */
     const breaking = async (connectionString = postgres.connectionString) => {
@@ -152,21 +162,55 @@ describe.each(layouts)('layout %s', layout => {
       await comesThrough(stand)
     })
 
-    test.each(Object.keys(points))('%s, a constraint is broken', async where => {
+    test('of a COPY, a constraint is broken', async () => {
       const stand = await breaking()
-      const table = layout === 'days' ? 'meter_days' : 'interval_rows'
-      const file = fileOf('a.csv', large.bytes)
+      const file = fileOf('a.csv', copiedTwice.bytes)
+      let isRefused = false
+      /** Once the first rows stand in a staging table, it refuses those of the last day. */
+      async function* refusing(batches: AsyncIterable<unknown>) {
+        for await (const batch of batches) {
+          yield batch
+          const own = isRefused
+            ? undefined
+            : (await staging(stand.schema)).find(({ relname }) => (relname as string).endsWith(layout))
+          if (!own) continue
+          isRefused = true
+          await ask(
+            `ALTER TABLE "${stand.schema}"."${own.relname}" ADD CONSTRAINT refused CHECK (${lastDay}) NOT VALID`
+          )
+        }
+      }
       const stream = stand.sink.stream(file)
-      expect(await stream.wanted()).toBe(true)
-      const own = (await staging(stand.schema)).find(({ relname }) => (relname as string).endsWith(layout))
-      const broken = where === 'of a COPY' ? (own!.relname as string) : table
-      const refuse = `ALTER TABLE "${stand.schema}"."${broken}"`
-      // One day of four is refused, so that all before it were taken.
-      const day = layout === 'days' ? "day <> '2025-07-13'" : "start < '2025-07-13 12:00Z'"
-      await ask(`${refuse} ADD CONSTRAINT refused CHECK (${day}) NOT VALID`)
-      const error = await failureOf(pipeline(file.stream(), new IntervalParser().stream(file), stream))
+      const error = await failureOf(pipeline(file.stream(), new IntervalParser().stream(file), refusing, stream))
       expect(error).toMatchObject({ code: 'STORE_WRITE', message: expect.stringContaining('refused') })
-      if (where !== 'of a COPY') await ask(`${refuse} DROP CONSTRAINT refused`)
+      await comesThrough(stand)
+    })
+
+    test.each([
+      ['', large.bytes],
+      [' of a file that the commit copies itself', makeIntervalReport(days(3, '2025-07-13')).bytes]
+    ])('of the merge%s, a constraint is broken', async (_, bytes) => {
+      const stand = await breaking()
+      const table = `"${stand.schema}".${layout === 'days' ? 'meter_days' : 'interval_rows'}`
+      await ask(`ALTER TABLE ${table} ADD CONSTRAINT refused CHECK (${lastDay}) NOT VALID`)
+      const error = await failureOf(deliver(stand.sink, fileOf('a.csv', bytes)))
+      expect(error).toMatchObject({ code: 'STORE_WRITE', message: expect.stringContaining('refused') })
+      await ask(`ALTER TABLE ${table} DROP CONSTRAINT refused`)
+      await comesThrough(stand)
+    })
+
+    test('of a COPY that is part of the commit, the connection is cut', async () => {
+      const stand = await breaking()
+      stand.breakAt({
+        at: /^COPY smt_staged/,
+        act: (wire, rows) => {
+          wire.send(half(rows))
+          wire.cut()
+        }
+      })
+      const small = makeIntervalReport(days(3))
+      const error = await failureOf(deliver(stand.sink, fileOf('b.csv', small.bytes)).catch(rethrowOurs))
+      expect(error).toMatchObject({ code: 'STORE_UNREACHABLE', retryable: true })
       await comesThrough(stand)
     })
 

@@ -5,6 +5,7 @@ import { PostgresLedger } from '../../src/sink/postgres/ledger.ts'
 import { schemaText } from '../../src/sink/postgres/schema.ts'
 import { PostgresStore } from '../../src/sink/postgres/store.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
+import { makeEsiid } from '../../src/testing/index.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
 import { testReplayingSink } from '../conformance/replaying-sink.ts'
@@ -40,6 +41,32 @@ describe.each(['days', 'rows'] as const)('layout %s', layout => {
       tables.push(await queryPostgres(connectionString, query, [schema]))
     }
     expect(tables[0]).toEqual(tables[1])
+  })
+
+  test('I6: joins days whose rows come far apart in one file, and counts what was beaten', async () => {
+    const schema = schemaFor(scratchFolder())
+    const sink = new PostgresSink({ connectionString: postgres.connectionString, schema, layout })
+    const meters = Array.from({ length: 600 }, (_, i) => makeEsiid(i))
+    const part = (from: number, to: number, over: object) =>
+      meters.flatMap(esiid =>
+        Array.from({ length: to - from }, (_, i) => ({ esiid, date: '07/14/2025', quarter: from + i, ...over }))
+      )
+    const [first, second] = [part(0, 6, { kwh: '0.25' }), part(4, 10, { kwh: '0.5' })]
+    const older = part(4, 5, { kwh: '9', revision: '07/01/2025 06:00:00' })
+    const receipt = await deliver(sink, fileOf('a.csv', csv([...first, ...second, ...older])))
+    await sink.close()
+    // Of one version: quarters 4 and 5 differ, and the later line wins. The older version of quarter 4 is beaten too.
+    expect(receipt.rows).toMatchObject({
+      accepted: 13 * 600,
+      inserted: 10 * 600,
+      superseded: 3 * 600,
+      conflicts: 2 * 600
+    })
+    const sums = `SELECT count(*)::int AS rows, count(DISTINCT (esiid, start))::int AS keys, sum(kwh)::text AS kwh
+      FROM "${schema}".intervals`
+    expect(await queryPostgres(postgres.connectionString, sums)).toEqual([
+      { rows: 6000, keys: 6000, kwh: '2400.00000' }
+    ])
   })
 
   describe('I5: a worker whose claim passed to another', () => {

@@ -1,5 +1,8 @@
 /** PostgreSQL's binary COPY, as far as the staging tables need it: https://www.postgresql.org/docs/current/sql-copy.html */
 
+/** Enough for a report of one meter-day; doubled as needed. */
+const FIRST_BYTES = 64 * 1024
+
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
 /** PostgreSQL counts from here, in microseconds, or in days. */
 const EPOCH_MS = Date.UTC(2000, 0, 1)
@@ -12,11 +15,13 @@ const oids = { int8: 20, bool: 16, timestamptz: 1184 }
 /**
  * Rows in PostgreSQL's binary format, on their way to one COPY.
  *
- * Memory: the rows since the last {@link BinaryCopy.take}.
+ * Memory: the rows since the last {@link BinaryCopy.take}, and those that it gave.
  */
 export class BinaryCopy {
   readonly #columns: number
-  #bytes = Buffer.allocUnsafeSlow(256 * 1024)
+  #bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  /** What the last take gave, to be written over. */
+  #spare: Buffer | undefined
   #at = SIGNATURE.copy(this.#bytes)
   #rows = 0
 
@@ -92,14 +97,16 @@ export class BinaryCopy {
     this.#array(oids.timestamptz, values, count, 8, value => this.#eight((value - EPOCH_MS) * 1000))
   }
 
-  /** What a COPY is given; then all is forgotten. */
+  /** What a COPY is given; then all is forgotten. It holds until the next take: two buffers serve by turns. */
   take(): Buffer {
     this.#room(2)
-    this.#at = this.#bytes.writeInt16BE(-1, this.#at)
-    const bytes = Buffer.from(this.#bytes.subarray(0, this.#at))
-    this.#at = SIGNATURE.length
+    const full = this.#bytes
+    const end = full.writeInt16BE(-1, this.#at)
+    this.#bytes = this.#spare ?? Buffer.allocUnsafeSlow(full.length)
+    this.#spare = full
+    this.#at = SIGNATURE.copy(this.#bytes)
     this.#rows = 0
-    return bytes
+    return full.subarray(0, end)
   }
 
   #array(oid: number, values: ArrayLike<number>, count: number, width: number, write: (value: number) => void): void {

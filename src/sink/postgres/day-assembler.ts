@@ -10,8 +10,11 @@ const EARLIEST_MIDNIGHT_MS = 5 * 3_600_000
 const sizes = { spring: 92, ordinary: 96, autumn: 100 }
 const LONGEST = 100
 
-/** Days that may be open at a time, 3 KB each. */
-const MOST_OPEN = 8192
+/** Days that may be open at a time, 4 KB each: in a file whose rows of a day come close together, and in any other. */
+const MOST_OPEN = { close: 512, apart: 8192 }
+
+/** Meters and directions of which it is remembered what was given out; about 5 MB when full. */
+const MOST_SERIES = 50_000
 
 /** One local day: when it begins, and how many quarter hours it has. */
 interface LocalDay {
@@ -54,22 +57,25 @@ export class MeterDay {
 export interface AssemblyCounts {
   /** Rows that another row of the same file beat. */
   readonly beaten: number
-  /** A day was given out more than once: rows of it came far apart. */
+  /** A day may have been given out more than once: rows of it came far apart. */
   readonly reopened: boolean
 }
 
 /**
  * Puts the rows of a file together to days of one meter and direction, in the order in which they come.
  *
- * Memory: 3 KB for each day under way, 8,192 of them at most; then the one begun first is given out, and may come again.
+ * Memory: 4 KB for each day under way. SMT writes day after day, so of 512 the one begun first is given out. Once a day
+ * comes again that was given out, the file is in another order, and 8,192 are kept.
  */
 export class DayAssembler {
   readonly #give: (day: MeterDay) => void
   readonly #open = new Map<string, MeterDay>()
   readonly #idle: MeterDay[] = []
   readonly #days: (LocalDay | undefined)[] = []
+  /** The last day given out of each meter and direction. */
+  #given: Map<string, number> | undefined = new Map()
   #beaten = 0
-  #evicted = false
+  #reopened = false
 
   /** `give` has a day only while it is called. */
   constructor(give: (day: MeterDay) => void) {
@@ -100,7 +106,7 @@ export class DayAssembler {
   /** Gives out the days that are left. */
   end(): AssemblyCounts {
     for (const [key, day] of this.#open) this.#giveOut(key, day)
-    return { beaten: this.#beaten, reopened: this.#evicted }
+    return { beaten: this.#beaten, reopened: this.#reopened }
   }
 
   #put(
@@ -137,10 +143,11 @@ export class DayAssembler {
     const key = `${esiid} ${direction} ${day.number}`
     let open = this.#open.get(key)
     if (!open) {
-      if (this.#open.size === MOST_OPEN) {
+      const last = this.#given?.get(`${esiid} ${direction}`) ?? Number.NEGATIVE_INFINITY
+      if (day.number <= last) this.#reopened = true
+      if (this.#open.size >= MOST_OPEN[this.#reopened ? 'apart' : 'close']) {
         const [oldest] = this.#open as Iterable<[string, MeterDay]>
         this.#giveOut(...oldest!)
-        this.#evicted = true
       }
       open = (this.#idle.pop() ?? new MeterDay()).begin(esiid, direction, day)
       this.#open.set(key, open)
@@ -152,6 +159,16 @@ export class DayAssembler {
     this.#open.delete(key)
     this.#give(day)
     this.#idle.push(day)
+    this.#remember(`${day.esiid} ${day.direction}`, day.day.number)
+  }
+
+  #remember(series: string, day: number): void {
+    if (!this.#given) return
+    this.#given.set(series, Math.max(day, this.#given.get(series) ?? day))
+    if (this.#given.size <= MOST_SERIES) return
+    // Too many to tell; whether a day came twice is then looked for among the staged ones.
+    this.#reopened = true
+    this.#given = undefined
   }
 
   #localDay(instant: number): LocalDay {

@@ -35,13 +35,16 @@ export class DayStaging implements LayoutStaging {
     this.#counts = this.#days.end()
   }
 
-  async merge(sql: Sql, { schema: s, staging, sha256, before }: MergeContext): Promise<Merged> {
+  async merge(sql: Sql, context: MergeContext): Promise<Merged> {
+    const { schema: s, staging, isSmall, before } = context
     const days = staging('days')
+    // A few rows are looked up by their keys, however much the store has and whatever is known of the tables.
+    if (isSmall) await sql.run('SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off')
     const again = this.#counts.reopened ? await joinReopened(sql, days) : 0
     const theirs = `SELECT meter FROM ${s}.meter_days WHERE entries && ${entryArray(before)}`
-    await lockMeters(sql, s, days, before.length > 0 ? theirs : 'NULL')
+    await lockMeters(sql, context, days, before.length > 0 ? theirs : 'NULL')
     const lost = before.length > 0 ? lostOf((await sql.rows(takeOutSql(s, days, before)))[0]) : undefined
-    const stored = await mergeDays(sql, s, days, sha256)
+    const stored = await mergeDays(sql, context, days)
     return { stored: { ...stored, superseded: stored.superseded + this.#counts.beaten + again }, lost }
   }
 
@@ -98,21 +101,23 @@ function withGaps(values: Float64Array, gaps: Float64Array | undefined, size: nu
 }
 
 /** The merge of staged days: I6 for each quarter hour, most of it decided day by day. */
-async function mergeDays(sql: Sql, s: string, staging: string, sha256: string): Promise<RowsStored> {
-  await sql.run(`CREATE TEMP TABLE smt_met (meter integer, day date, direction smallint, had smallint, kind text,
-    PRIMARY KEY (meter, day, direction)) ON COMMIT DROP`)
+async function mergeDays(sql: Sql, { schema: s, isSmall, sha256 }: MergeContext, staging: string): Promise<RowsStored> {
+  await sql.run(`CREATE TEMP TABLE IF NOT EXISTS smt_met (meter integer, day date, direction smallint, had smallint,
+    kind text, PRIMARY KEY (meter, day, direction)) ON COMMIT DELETE ROWS`)
   await sql.run(metSql(s, staging), [sha256])
-  await sql.run('ANALYZE smt_met')
-  const { mixed: mixedDays, ...counts } = await countDays(sql, staging)
-  for (const statement of [insertSql, replaceSql, adoptSql]) await sql.run(statement(s, staging))
-  if (mixedDays === 0) return counts
+  if (!isSmall) await sql.run('ANALYZE smt_met')
+  const { stored, days } = await countDays(sql, staging)
+  if (days.fresh > 0) await sql.run(insertSql(s, staging))
+  if (days.newer > 0) await sql.run(replaceSql(s, staging))
+  if (days.adopted > 0) await sql.run(adoptSql(s, staging))
+  if (days.mixed === 0) return stored
   const mixed = await mergeMixed(sql, s, staging, sha256)
   return {
-    inserted: counts.inserted + mixed.inserted,
-    replaced: counts.replaced + mixed.replaced,
-    unchanged: counts.unchanged + mixed.unchanged,
-    superseded: counts.superseded + mixed.superseded,
-    conflicts: counts.conflicts + mixed.conflicts
+    inserted: stored.inserted + mixed.inserted,
+    replaced: stored.replaced + mixed.replaced,
+    unchanged: stored.unchanged + mixed.unchanged,
+    superseded: stored.superseded + mixed.superseded,
+    conflicts: stored.conflicts + mixed.conflicts
   }
 }
 
@@ -139,7 +144,8 @@ function metSql(s: string, staging: string): string {
       LEFT JOIN ${s}.files f USING (file_id)`
 }
 
-async function countDays(sql: Sql, staging: string): Promise<RowsStored & { readonly mixed: number }> {
+/** What becomes of rows of days that are decided as a whole, and how many days of each kind there are. */
+async function countDays(sql: Sql, staging: string) {
   const [row] = await sql.rows(`
     SELECT coalesce(sum(n.filled) FILTER (WHERE m.kind IS NULL), 0)
         + coalesce(sum(n.filled - m.had) FILTER (WHERE m.kind = 'newer'), 0) AS inserted,
@@ -148,9 +154,14 @@ async function countDays(sql: Sql, staging: string): Promise<RowsStored & { read
       coalesce(sum(n.filled) FILTER (WHERE m.kind = 'older'), 0) AS superseded,
       coalesce(sum(cardinality(array_positions(n.conflicts, true)))
         FILTER (WHERE m.kind IS DISTINCT FROM 'mixed'), 0) AS conflicts,
-      count(*) FILTER (WHERE m.kind = 'mixed') AS mixed
+      count(*) FILTER (WHERE m.kind IS NULL) AS days_fresh, count(*) FILTER (WHERE m.kind = 'newer') AS days_newer,
+      count(*) FILTER (WHERE m.kind = 'same, and greater') AS days_adopted,
+      count(*) FILTER (WHERE m.kind = 'mixed') AS days_mixed
     FROM ${staging} n JOIN smt_meters USING (esiid) LEFT JOIN smt_met m USING (meter, day, direction)`)
-  return { ...storedOf(row), mixed: Number(row!.mixed) }
+  const [fresh, newer, adopted, mixed] = ['fresh', 'newer', 'adopted', 'mixed'].map(kind =>
+    Number(row![`days_${kind}`])
+  )
+  return { stored: storedOf(row), days: { fresh: fresh!, newer: newer!, adopted: adopted!, mixed: mixed! } }
 }
 
 const values = 'readings, estimated, revisions, entries, lines'

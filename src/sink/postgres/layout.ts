@@ -9,6 +9,8 @@ export interface MergeContext {
   readonly schema: string
   /** Quoted name of a staging table, by the end of its name. */
   readonly staging: (suffix: string) => string
+  /** A file of a few hundred days: what the planner knows of it need not be gathered. */
+  readonly isSmall: boolean
   /** Hash of the file's opened payload: of equal versions the greater one wins. */
   readonly sha256: string
   /** Numbers of the entries that the store has of this file already: it is read anew. */
@@ -56,14 +58,20 @@ export interface LayoutStaging {
  * until the transaction ends. They are locked, so that two commits with a meter in common come one after the other, and
  * in one order, so that neither waits for the other.
  */
-export async function lockMeters(sql: Sql, s: string, staged: string, before: string): Promise<void> {
+export async function lockMeters(
+  sql: Sql,
+  { schema: s, isSmall }: MergeContext,
+  staged: string,
+  before: string
+): Promise<void> {
   await sql.run(`INSERT INTO ${s}.meters (esiid)
     SELECT DISTINCT esiid FROM ${staged} n WHERE NOT EXISTS (SELECT FROM ${s}.meters m WHERE m.esiid = n.esiid)
     ORDER BY esiid ON CONFLICT DO NOTHING`)
-  await sql.run('CREATE TEMP TABLE smt_meters (meter integer PRIMARY KEY, esiid text NOT NULL UNIQUE) ON COMMIT DROP')
+  await sql.run(`CREATE TEMP TABLE IF NOT EXISTS smt_meters (meter integer PRIMARY KEY, esiid text NOT NULL UNIQUE)
+    ON COMMIT DELETE ROWS`)
   await sql.run(`INSERT INTO smt_meters SELECT meter, esiid FROM ${s}.meters
     WHERE esiid IN (SELECT esiid FROM ${staged}) OR meter IN (${before}) ORDER BY meter FOR NO KEY UPDATE`)
-  await sql.run('ANALYZE smt_meters')
+  if (!isSmall) await sql.run('ANALYZE smt_meters')
 }
 
 /** Entries as an array of SQL. */

@@ -33,14 +33,17 @@ export class PostgresLedger implements Ledger {
     const { schema: s } = this.#store
     const { leaseMs = LEASE_MS } = options
     const fingerprint = fingerprintOf(file)
-    // Most files are known, and to say so nothing need be written or waited for.
-    const refused = await this.#store.session(async sql => {
+    // Most files are known, and to say so nothing need be written or waited for. Of the others most are new.
+    const answer = await this.#store.session(async sql => {
       const found = await find(sql, s, fingerprint)
-      return found && refusalOf(file, found.record, found.now, options)
+      const refused = found && refusalOf(file, found.record, found.now, options)
+      if (refused) return { known: refused }
+      if (found || (await insertClaimed(sql, s, fingerprint, file, leaseMs)) === 0) return undefined
+      return { claim: { fingerprint, epoch: 1, leaseMs, isReplay: false } }
     })
-    if (refused) return { known: refused }
+    if (answer) return answer
     return this.#store.transaction(async sql => {
-      // Whoever comes second waits here, and then sees what the first one did.
+      // It may have been forgotten meanwhile. Whoever comes second waits here, and then sees what the first one did.
       await insert(sql, s, fingerprint, file, 'seen')
       const { record, now } = (await find(sql, s, fingerprint, 'FOR UPDATE'))!
       const refusal = refusalOf(file, record, now, options)
@@ -54,10 +57,12 @@ export class PostgresLedger implements Ledger {
     })
   }
 
+  /** Not waited for on the disk: a renewal that a crash takes away shortens a lease, and the crash ends the work. */
   async renew({ fingerprint, epoch, leaseMs }: Claim, state: 'claimed' | 'staged'): Promise<void> {
     const statement = `UPDATE ${this.#store.schema}.files
       SET state = CASE state WHEN 'committed' THEN state ELSE $4 END, lease_until = ${after('$3')},
-      updated_at = clock_timestamp() WHERE ${claimed}`
+      updated_at = clock_timestamp() FROM (SELECT set_config('synchronous_commit', 'off', true)) unhurried
+      WHERE ${claimed}`
     const touched = await this.#store.session(sql => sql.run(statement, [fingerprint, epoch, leaseMs, state]))
     if (touched === 0) throw fenced(undefined)
   }
@@ -204,4 +209,13 @@ function insert(sql: Sql, s: string, fingerprint: string, file: LedgerFile, stat
   const statement = `INSERT INTO ${s}.files (fingerprint, source, path, name, size, modified_at, state, epoch)
     VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000), $7, 0) ON CONFLICT DO NOTHING`
   return sql.run(statement, [fingerprint, source, path, name, size, modifiedAt, state])
+}
+
+/** Adds a file with its first claim, in one statement; gives 0 when the ledger has it. */
+function insertClaimed(sql: Sql, s: string, fingerprint: string, file: LedgerFile, leaseMs: number): Promise<number> {
+  const { source, path, name, size, modifiedAt } = file
+  const statement = `INSERT INTO ${s}.files (fingerprint, source, path, name, size, modified_at, state, epoch, lease_until)
+    VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000), 'claimed', 1, ${after('$7')})
+    ON CONFLICT DO NOTHING`
+  return sql.run(statement, [fingerprint, source, path, name, size, modifiedAt, leaseMs])
 }

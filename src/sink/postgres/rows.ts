@@ -60,9 +60,10 @@ export class RowStaging implements LayoutStaging {
 
   end(): void {}
 
-  async merge(sql: Sql, { schema: s, staging, sha256, before }: MergeContext): Promise<Merged> {
+  async merge(sql: Sql, context: MergeContext): Promise<Merged> {
+    const { schema: s, staging, sha256, before } = context
     const theirs = `SELECT meter FROM ${s}.interval_rows WHERE entry_id = ANY (${entryArray(before)})`
-    await lockMeters(sql, s, staging('meters'), before.length > 0 ? theirs : 'NULL')
+    await lockMeters(sql, context, staging('meters'), before.length > 0 ? theirs : 'NULL')
     await sql.run(`CREATE TEMP TABLE smt_numbers ON COMMIT DROP AS
       SELECT number, meter FROM ${staging('meters')} JOIN smt_meters USING (esiid)`)
     await sql.run(`ANALYZE smt_numbers, ${staging('rows')} (number, start, direction)`)
