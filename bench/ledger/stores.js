@@ -79,17 +79,18 @@ async function fillPostgres({ connectionString, schema }, template, count) {
 
 async function fillDuckDb({ path }, template, count) {
   const columns = columnsOf(template, { sha256: value => `sha256(${value})`, json: value => value })
+  const keyOf = column => `CAST('0x' || left(sha256(${column}), 6) AS UINTEGER)`
   const ofThese = `source = ${text(numbered.source)}`
   const instance = await DuckDBInstance.create(path, { memory_limit: '4GB', threads: '2' })
   const connection = await instance.connect()
   try {
-    await connection.run(`INSERT INTO files (${Object.keys(columns)})
-      SELECT ${Object.values(columns)} FROM range(1, ${count + 1}) AS g(i)`)
+    await connection.run(`INSERT INTO files (${Object.keys(columns)}, fingerprint_key)
+      SELECT ${Object.values(columns)}, ${keyOf(columns.fingerprint)} FROM range(1, ${count + 1}) AS g(i)`)
     await connection.run(`INSERT INTO entries (file_id, ${entryColumns})
       SELECT f.file_id, ${entryColumns.replaceAll(/\w+/g, 'e.$&')}
       FROM files f, (FROM entries LIMIT 1) e WHERE f.${ofThese}`)
     await connection.run(`INSERT INTO payloads
-      SELECT payload_sha256, file_id FROM files WHERE ${ofThese} AND payload_sha256 NOT NULL`)
+      SELECT ${keyOf('payload_sha256')}, file_id FROM files WHERE ${ofThese} AND payload_sha256 NOT NULL`)
     await connection.run('CHECKPOINT')
   } finally {
     connection.closeSync()

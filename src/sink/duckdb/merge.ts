@@ -38,7 +38,7 @@ export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: Merg
   const lost = file.before.length > 0 ? await takeOutBefore(sql, saidSql(pieces.length, file), file.before) : undefined
   const met: number[] = []
   for (const piece of pieces.keys()) met.push(await sql.run(judgeSql(piece)))
-  await sql.run(seniorsSql, { payload: file.payload })
+  await findSeniors(sql, file.payload)
   await sql.run(decidedSql)
   const won: number[] = []
   for (const piece of pieces.keys()) won.push(met[piece]! > 0 ? await sql.run(takeOutSql(piece)) : 0)
@@ -61,15 +61,42 @@ const numbersSql = 'CREATE TEMP TABLE numbers AS SELECT number, meter FROM stage
 const judgedSql = `CREATE TEMP TABLE judged (piece UINTEGER, place BIGINT, old BIGINT, entry_id BIGINT, wins BOOLEAN,
   unchanged BOOLEAN, conflict BOOLEAN)`
 
+/** Entries that are asked for one by one, by the indexes; for more than these all of the ledger is read once. */
+const ASKED_SINGLY = 100
+
 /**
- * Entries that were met in an equal version and whose payload is not the lesser one. What somebody took out of the
- * ledger is not among them.
+ * Makes the table of the entries that were met in an equal version and whose payload is not the lesser one. What somebody
+ * took out of the ledger is not among them.
+ *
+ * Step by step: as one join, DuckDB puts all hashes of the ledger in memory to meet a few of them.
  */
-const seniorsSql = `
-  CREATE TEMP TABLE seniors AS
-  SELECT entry_id, true AS is_senior
-  FROM (SELECT DISTINCT entry_id FROM judged WHERE wins IS NULL) JOIN entries USING (entry_id) JOIN files USING (file_id)
-  WHERE payload_sha256 >= $payload`
+async function findSeniors(sql: Sql, payload: string): Promise<void> {
+  await sql.run('CREATE TEMP TABLE seniors (entry_id BIGINT, is_senior BOOLEAN)')
+  await sql.run('CREATE TEMP TABLE equals AS SELECT DISTINCT entry_id FROM judged WHERE wins IS NULL')
+  const equals = await sql.rows(`SELECT entry_id FROM equals LIMIT ${ASKED_SINGLY + 1}`)
+  if (equals.length > ASKED_SINGLY) {
+    await sql.run('CREATE TEMP TABLE equal_files AS SELECT entry_id, file_id FROM equals JOIN entries USING (entry_id)')
+    await sql.run(
+      `INSERT INTO seniors SELECT entry_id, true FROM equal_files JOIN files USING (file_id)
+       WHERE payload_sha256 >= $payload`,
+      { payload }
+    )
+    await sql.run('DROP TABLE equal_files')
+  } else {
+    for (const { entry_id: id } of equals) await askSenior(sql, id as bigint, payload)
+  }
+  await sql.run('DROP TABLE equals')
+}
+
+async function askSenior(sql: Sql, entry: bigint, payload: string): Promise<void> {
+  const [found] = await sql.rows('SELECT file_id FROM entries WHERE entry_id = $entry', { entry })
+  if (!found) return
+  const [file] = await sql.rows('SELECT payload_sha256 FROM files WHERE file_id = $id', { id: found.file_id as bigint })
+  // As text of hexadecimal digits, or null.
+  if (file && ((file.payload_sha256 as string | null) ?? '') >= payload) {
+    await sql.run('INSERT INTO seniors VALUES ($entry, true)', { entry })
+  }
+}
 
 const decidedSql = `
   CREATE TEMP VIEW decided AS

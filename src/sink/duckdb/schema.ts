@@ -1,3 +1,18 @@
+import { createHash } from 'node:crypto'
+
+/** Digits of a hash that are looked up by an index: few enough for it to stay small, and to tell files apart mostly. */
+const KEY_DIGITS = 6
+
+/** The number by which a text is looked up. Several may have the same. */
+export function keyOf(text: string): number {
+  return Number.parseInt(createHash('sha256').update(text).digest('hex').slice(0, KEY_DIGITS), 16)
+}
+
+/** The same in SQL. */
+function keySql(column: string): string {
+  return `CAST('0x' || left(sha256(${column}), ${KEY_DIGITS}) AS UINTEGER)`
+}
+
 /**
  * The tables, step by step: a store has as many steps as its version says. A step that has been released is never
  * changed again.
@@ -121,6 +136,45 @@ export const migrations: readonly (readonly string[])[] = [
     'DROP TABLE intervals',
     `CREATE VIEW intervals AS
      SELECT esiid, start, direction, kwh, estimated, revision, entry_id, line FROM interval_rows JOIN meters USING (meter)`
+  ],
+  // Indexes over numbers of 24 bits. DuckDB keeps what it has read of an index in memory and cannot give it up again; of a
+  // million hashes as text that was 120 MB, the whole limit.
+  [
+    'CREATE TEMP TABLE old_files AS FROM files',
+    'DROP TABLE files',
+    `CREATE TABLE files (
+       file_id BIGINT PRIMARY KEY DEFAULT nextval('file_ids'),
+       fingerprint VARCHAR NOT NULL,
+       fingerprint_key UINTEGER NOT NULL,
+       source VARCHAR NOT NULL,
+       path VARCHAR NOT NULL,
+       name VARCHAR NOT NULL,
+       size BIGINT NOT NULL,
+       modified_at TIMESTAMPTZ NOT NULL,
+       state VARCHAR NOT NULL,
+       epoch INTEGER NOT NULL,
+       attempts INTEGER NOT NULL DEFAULT 0,
+       lease_until TIMESTAMPTZ,
+       next_attempt_at TIMESTAMPTZ,
+       replay_due BOOLEAN NOT NULL DEFAULT false,
+       fetched_sha256 VARCHAR,
+       payload_sha256 VARCHAR,
+       duplicate_of VARCHAR,
+       code VARCHAR,
+       reason VARCHAR,
+       receipt VARCHAR,
+       first_seen_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+       updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
+     )`,
+    `INSERT INTO files BY NAME SELECT *, ${keySql('fingerprint')} AS fingerprint_key FROM old_files`,
+    'DROP TABLE old_files',
+    'CREATE INDEX files_by_fingerprint ON files (fingerprint_key)',
+    'CREATE TEMP TABLE old_payloads AS FROM payloads',
+    'DROP TABLE payloads',
+    'CREATE TABLE payloads (payload_key UINTEGER NOT NULL, file_id BIGINT NOT NULL)',
+    `INSERT INTO payloads SELECT ${keySql('payload_sha256')}, file_id FROM old_payloads`,
+    'DROP TABLE old_payloads',
+    'CREATE INDEX payloads_by_key ON payloads (payload_key)'
   ]
 ]
 
