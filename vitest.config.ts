@@ -1,9 +1,16 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { buildCore } from './scripts/build-core.js'
 
 await buildCore()
 
 export default defineConfig({
+  // Examples name the package; where a test imports one, that is these sources, as in tsconfig.json.
+  resolve: {
+    alias: [
+      { find: /^@intelliwatt\/smt-ingest$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) }
+    ]
+  },
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 30_000,

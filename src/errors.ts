@@ -209,6 +209,10 @@ const catalogue = {
   STORE_UNREACHABLE: run(true, 'The database cannot be reached; check that it runs and its address, then run again.'),
   STORE_OPEN: run(false, 'The store could not be opened; check its path, its permissions and its version.'),
   STORE_WRITE: run(true, 'The store refused to write; check disk space and permissions, then run again.'),
+  STORE_EXPORT: run(
+    true,
+    'The export could not be written; check the directory, its permissions and the space on its disk, then run again.'
+  ),
   STORE_FENCED: file(true, 'Another worker took this file over meanwhile; its result stands.'),
   SINK_NO_ACCOUNT: file(false, 'End the stream with the FileAccount that IntervalParser gives last.'),
   SINK_INTERVAL_LENGTH: file(

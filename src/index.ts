@@ -1,4 +1,16 @@
 // Where do files come from?
+export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
+export type { DisposeOption } from './source/disposal.ts'
+export type { NamePattern } from './source/name-filter.ts'
+export type { KeyboardInteractive, LoginPrompt } from './source/sftp-login.ts'
+export { SftpSource, type SftpSourceOptions } from './source/sftp-source.ts'
+export type { Disposal, FileLabel, FilesOptions, IngestFile, PassedOver, Source, Transfer } from './source/source.ts'
+
+// How are they opened?
+export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
+export type { Opened } from './decrypt/opened.ts'
+export type { Credential } from './options.ts'
+export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'
 
 // How are they read?
 export {
@@ -9,9 +21,28 @@ export {
   IntervalBatch,
   type IntervalColumns
 } from './batch.ts'
-// How are they opened?
-export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
-export type { Opened } from './decrypt/opened.ts'
+export {
+  type EntryAccount,
+  FileAccount,
+  type Quality,
+  type Repeats,
+  type RowCounts,
+  type RowReject
+} from './parse/file-account.ts'
+export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'
+export type { IntervalLayout } from './parse/layouts.ts'
+
+// Where do they go, and what became of each?
+export { explain } from './ledger/explain.ts'
+export { FileLedger } from './ledger/file-ledger.ts'
+export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerRecord, RecordQuery } from './ledger/ledger.ts'
+export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
+export { type Closing, type Committed, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
+
+// Who joins the stages?
+export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
+export { type WatchOptions, watch } from './watch.ts'
+
 // What can go wrong?
 export {
   AbortError,
@@ -29,28 +60,3 @@ export {
   SourceError,
   UnpackError
 } from './errors.ts'
-// Who joins the stages?
-export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
-// Where do they go?
-export type { Claim, ClaimAnswer, ClaimOptions, Ledger } from './ledger/ledger.ts'
-export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
-export type { Credential } from './options.ts'
-export {
-  type EntryAccount,
-  FileAccount,
-  type Quality,
-  type Repeats,
-  type RowCounts,
-  type RowReject
-} from './parse/file-account.ts'
-export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'
-export type { IntervalLayout } from './parse/layouts.ts'
-export { type Closing, type Committed, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
-export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
-export type { DisposeOption } from './source/disposal.ts'
-export type { NamePattern } from './source/name-filter.ts'
-export type { KeyboardInteractive, LoginPrompt } from './source/sftp-login.ts'
-export { SftpSource, type SftpSourceOptions } from './source/sftp-source.ts'
-export type { Disposal, FileLabel, FilesOptions, IngestFile, PassedOver, Source, Transfer } from './source/source.ts'
-export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'
-export { type WatchOptions, watch } from './watch.ts'

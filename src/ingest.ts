@@ -19,7 +19,8 @@ export interface IngestOptions extends ClaimOptions {
   readonly parser: FileStage
   readonly sink: Sink
   /**
-   * Files on their way at a time. Their rows are staged side by side; commits come one after the other.
+   * Files on their way at a time. Their rows are staged side by side; into PostgreSQL they are committed so too, into
+   * other stores one after the other.
    * @default 1
    */
   readonly concurrency?: number | undefined

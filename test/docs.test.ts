@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, sym
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
+import ts from 'typescript'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { adviceFor, errorCodes, IngestError } from '../src/errors.ts'
 import {
@@ -28,10 +29,10 @@ const text = (path: string) => readFileSync(join(root, path), 'utf8')
 const readme = text('README.md')
 const manifest = JSON.parse(text('package.json'))
 
-/** The blocks of code of the README in one language, without their fences. */
-const blocks = (language: string) =>
-  [...readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)]
-    .filter(([, name]) => name === language)
+/** The blocks of code of a page, the README's unless another is named, in some languages, without their fences. */
+const blocks = (language: string, page = readme) =>
+  [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)]
+    .filter(([, name]) => language.split(' ').includes(name!))
     .map(([, , code]) => code!)
 
 describe('docs/errors.md', () => {
@@ -206,6 +207,40 @@ describe('docs/time.md', () => {
   })
 })
 
+describe('the code of the pages', () => {
+  const sources = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter(path => path.endsWith('.md') && !path.startsWith('reference'))
+    .flatMap(path =>
+      blocks('js ts', text(join('docs', path))).map((code, i) => {
+        // One that reaches for the suites stands among the tests.
+        const folder = code.includes('../conformance/') ? 'test/sink' : 'examples'
+        return [join(root, folder, `${path.replace(/\W/g, '-')}-${i}.ts`), code] as const
+      })
+    )
+
+  test('has no fault that the compiler finds', () => {
+    const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config
+    const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root)
+    const host = ts.createCompilerHost(options)
+    const written = new Map(sources)
+    const { fileExists, readFile } = host
+    host.fileExists = path => written.has(path) || fileExists(path)
+    host.readFile = path => written.get(path) ?? readFile(path)
+    const program = ts.createProgram([...written.keys()], options, host)
+    expect(written.size).toBeGreaterThan(8)
+    const faults = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {
+      return `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`
+    })
+    expect(faults).toEqual([])
+  }, 60_000)
+
+  test('of docs/write-a-sink.md is the example and its test', () => {
+    const [sink, , , suites] = blocks('ts', text('docs/write-a-sink.md'))
+    expect(sink).toBe(text('examples/csv-sink.ts'))
+    expect(suites).toBe(text('test/sink/csv-sink.test.ts'))
+  })
+})
+
 describe('links', () => {
   const pages = ['README.md', ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })]
     .filter(path => path.endsWith('.md') && !path.startsWith('reference'))
@@ -230,12 +265,26 @@ interface Ending {
   readonly stderr: string
 }
 
-/** Runs a program of Node's in a folder, with nothing in its environment but what is given. */
-function runNode(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ending> {
+/**
+ * Runs a program of Node's in a folder, with nothing in its environment but what is given. One that goes on until it is
+ * asked to stop is asked when it has said enough.
+ */
+function runNode(
+  cwd: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  isEnough: (stdout: string) => boolean = () => false
+): Promise<Ending> {
   const options = { cwd, env: { HOME: cwd, ...env }, timeout: 20_000, killSignal: 'SIGKILL', maxBuffer: 1e8 } as const
   return new Promise(resolve => {
     const child = execFile(process.execPath, args, options, (_, stdout, stderr) => {
       resolve({ exitCode: child.exitCode, stdout, stderr })
+    })
+    let said = ''
+    child.stdout?.on('data', function hear(text) {
+      said += text
+      // Once: a second signal would not be waited for.
+      if (isEnough(said) && child.stdout?.off('data', hear)) child.kill('SIGTERM')
     })
   })
 }
@@ -322,10 +371,11 @@ describe('what a user does', () => {
   }
 
   describe('the code of the README', () => {
-    const [overSftp, pipelines, ...others] = blocks('js')
+    const [overSftp, watching, pipelines, ...others] = blocks('js')
 
-    test('is the two blocks that run here', () => {
+    test('is the three blocks that run here', () => {
       expect(overSftp).toContain('ingest({ source, decryptor, parser, sink })')
+      expect(watching).toContain('watch({ source, parser, sink, concurrency: 2, stopSignal: stop.signal })')
       expect(pipelines).toContain('await pipeline(')
       expect(others).toEqual([])
     })
@@ -348,6 +398,41 @@ describe('what a user does', () => {
         `committed /EnrollmentReports/IntervalData.CSV.asc ${plain.totals.rows.accepted}`
       ])
       expect(sorted(await readDuckDb(join(folder, 'smt.duckdb')))).toEqual(truthOf(plain, solar))
+    })
+
+    test('watches a folder until it is asked to stop, and moves what is wholly in', async () => {
+      const folder = project()
+      fillInbox(folder)
+      writeFileSync(join(folder, 'watch.mjs'), watching!)
+      const isEnough = (said: string) => said.match(/^committed .*\n/gm)?.length === 2
+      expect(await runNode(folder, ['watch.mjs'], {}, isEnough)).toMatchObject({ exitCode: 0, stderr: '' })
+      expect(sorted(await readDuckDb(join(folder, 'smt.duckdb')))).toEqual(truthOf(plain, solar))
+      // The other one holds a report of another kind, too.
+      expect([readdirSync(join(folder, 'done')), readdirSync(join(folder, 'inbox'))]).toEqual([
+        ['IntervalData.csv'],
+        ['IntervalMeterUsage.zip']
+      ])
+    })
+
+    test('and of docs/write-a-sink.md brings the files of a folder into CSV, and ends by itself', async () => {
+      const folder = project()
+      fillInbox(folder)
+      const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ES2022 }
+      const [sink, use] = blocks('ts', text('docs/write-a-sink.md')).map(code => {
+        return ts.transpileModule(code.replace("'./csv-sink.ts'", "'./csv-sink.mjs'"), { compilerOptions }).outputText
+      })
+      writeFileSync(join(folder, 'csv-sink.mjs'), sink!)
+      writeFileSync(join(folder, 'use.mjs'), use!)
+      const { exitCode, stdout, stderr } = await runNode(folder, ['use.mjs'])
+      expect([exitCode, stderr, stdout.match(/^committed /gm)?.length]).toEqual([0, '', 2])
+      const written = readdirSync(join(folder, 'out')).filter(name => name.endsWith('.csv'))
+      const rows = written.flatMap(name =>
+        readFileSync(join(folder, 'out', name), 'utf8')
+          .trim()
+          .split('\n')
+          .slice(1)
+      )
+      expect(rows).toHaveLength(plain.totals.rows.accepted + solar.totals.rows.accepted)
     })
 
     test('brings the files of a folder into NDJSON by pipelines, and ends by itself', async () => {
@@ -373,6 +458,8 @@ describe('what a user does', () => {
       truth: string[]
     ][] = [
       [/--intervals/, (_, stdout) => parseLines(stdout), truthOf(solar)],
+      [/^smt-ingest watch /, folder => readDuckDb(join(folder, 'smt.duckdb')), truthOf(plain, solar)],
+      [/ ledger /, folder => readDuckDb(join(folder, 'smt.duckdb')), truthOf(plain, solar)],
       [/--to ndjson:intervals/, folder => readNdjson(join(folder, 'intervals')), truthOf(plain, solar)],
       [/--to duckdb:smt\.duckdb/, folder => readDuckDb(join(folder, 'smt.duckdb')), truthOf(solar)]
     ]
@@ -402,7 +489,12 @@ describe('what a user does', () => {
         .replace('SHA256:…', fingerprint)
         .split(' ')
         .slice(1)
-      const { exitCode, stdout, stderr } = await runNode(folder, [join(root, manifest.bin['smt-ingest']), ...args])
+      const program = join(root, manifest.bin['smt-ingest'])
+      if (args[0] === 'ledger') {
+        await runNode(folder, [program, 'pull', '--from', 'inbox', '--to', 'duckdb:smt.duckdb'])
+      }
+      const isEnough = (said: string) => args[0] === 'watch' && said.match(/^✓ .*\n/gm)?.length === 2
+      const { exitCode, stdout, stderr } = await runNode(folder, [program, ...args], {}, isEnough)
       expect([exitCode, stderr]).toEqual([0, ''])
       const outcome = outcomes.find(([sign]) => sign.test(command))
       if (outcome) expect(sorted(await outcome[1](folder, stdout))).toEqual(outcome[2])
@@ -453,5 +545,19 @@ describe('the built package', () => {
     )
     expect([exitCode, stderr]).toEqual([0, ''])
     expect(stdout).toBe('CONFIG_MISSING_PEER DuckDbSink needs the package @duckdb/node-api\n')
+  })
+
+  test('tells whoever exports from PostgreSQL there that DuckDB writes the files', async () => {
+    const folder = bareProject()
+    const { exitCode, stdout, stderr } = await load(
+      folder,
+      `import { PostgresSink } from '${manifest.name}/postgres'
+       const sink = new PostgresSink()
+       await sink.exportParquet({ directory: 'export' }).catch(({ code, message }) => console.log(code, message))
+       await sink.close()`
+    )
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect(stdout).toBe('CONFIG_MISSING_PEER exportParquet needs the package @duckdb/node-api\n')
+    expect(readdirSync(join(folder, 'export'))).toEqual([])
   })
 })

@@ -194,6 +194,16 @@ test('I3: what was listed is written down although another directory cannot be l
   await options.sink.close()
 })
 
+test('I3: a file that comes later is taken, although its time is the same or an earlier one', async () => {
+  const options = stand({ 'a.csv': csv([{}]) })
+  await run(options)
+  put(options.inbox, 'same.csv', csv([{ quarter: 1 }]), 1_752_500_000)
+  put(options.inbox, 'earlier.csv', csv([{ quarter: 2 }]), 1_000_000_000)
+  const { receipts } = await run(options)
+  expect(fates(receipts.filter(({ known }) => !known))).toEqual(['earlier.csv committed', 'same.csv committed'])
+  expect(await countRows(options)).toBe(3)
+})
+
 describe('a bad file is set aside and the one beside it goes in:', () => {
   const text = () => good().toString('latin1')
   const everyRow = (change: (cells: string[]) => void) =>
@@ -445,6 +455,31 @@ describe('what ends a run:', () => {
     ])
     await options.sink.close()
   })
+})
+
+test('I4: a message that was altered or cut anywhere gives nothing, or just its own rows', async () => {
+  const message = await asSmt(good())
+  const options = stand({ 'true.asc': message })
+  const places = Array.from({ length: 40 }, (_, i) => Math.floor((i * message.length) / 40))
+  for (const at of places) {
+    const altered = Buffer.from(message)
+    altered[at]! ^= 1
+    put(options.inbox, `altered-${at}.asc`, altered, 1_752_600_000)
+    put(options.inbox, `cut-${at}.asc`, message.subarray(0, at), 1_752_600_000)
+  }
+  const { receipts, error } = await run(options)
+  expect(error).toBeUndefined()
+  expect(receipts).toHaveLength(81)
+  const { payload } = receipts.find(({ name }) => name === 'true.asc')!
+  for (const { name, state, reason, payload: opened, entries } of receipts) {
+    if (state === 'quarantined')
+      expect([name, reason!.code]).toEqual([name, expect.stringMatching(/^(DECRYPT|PARSE)_/)])
+    // Without its first words it is a text like any other, which holds no intervals.
+    else if (opened!.encrypted === false) expect([name, entries[0]!.outcome]).toEqual(['altered-0.asc', 'unhandled'])
+    else expect([name, opened!.sha256]).toEqual([name, payload!.sha256])
+  }
+  expect(receipts.filter(({ state }) => state === 'quarantined').length).toBeGreaterThan(70)
+  expect(await countRows(options)).toBe(goodRows)
 })
 
 describe('several files at a time', () => {

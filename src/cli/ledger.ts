@@ -148,7 +148,7 @@ export function importPosted(path: string, flags: LedgerFlags, around: Surroundi
 
 /** The tables, as SQL. */
 export async function schema({ to }: LedgerFlags, { env }: Surroundings): Promise<ExitCode> {
-  say(await schemaOf(storeOf(to, env)))
+  say(await schemaOf(storeOf('--to', to, env)))
   return 0
 }
 

@@ -84,6 +84,16 @@ function buildProgram(run: Run): Command {
     .option('--intervals', 'print the intervals as NDJSON, after a first pass has verified the file')
     .action((files, options) => run(async around => (await import('./inspect.ts')).inspect(files, options, around)))
 
+  program
+    .command('export')
+    .description('write the intervals of a database into Parquet files, one for each month')
+    .option('--from <store>', 'duckdb:FILE or postgres://user@host/db?schema=smt&layout=days [SMT_STORE]')
+    .requiredOption('--to <dir>', 'where the months and manifest.json go')
+    .option('--since <month>', 'the first month, as 2025-07')
+    .option('--until <month>', 'the last month, as 2025-07')
+    .option('--json', 'one JSON object a line, for programs')
+    .action(options => run(async around => (await import('./export.ts')).exportStore(options, around)))
+
   for (const command of commandsOf(program)) command.exitOverride().showHelpAfterError()
   return program
 }

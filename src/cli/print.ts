@@ -42,14 +42,16 @@ export function errorJson(error: unknown): object {
 const flags: Readonly<Record<string, string>> = {
   hostKey: '--host-key',
   knownHosts: '--known-hosts',
-  privateKey: '--identity'
+  privateKey: '--identity',
+  since: '--since',
+  until: '--until'
 }
 
 function inFlags(text: string): string {
   return text
     .replace(/hostKey: '(SHA256:[^']+)'/g, '--host-key $1')
     .replace('pass it as hostKey', 'pass it as --host-key')
-    .replace(/SftpSource option `(\w+)`/g, (whole, option) => flags[option] ?? whole)
+    .replace(/(?:SftpSource|exportParquet) option `(\w+)`/g, (whole, option) => flags[option] ?? whole)
 }
 
 /** One file's outcome, in a line or two. */

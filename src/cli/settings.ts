@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { AscDecryptor } from '../decrypt/asc-decryptor.ts'
 import { ConfigError } from '../errors.ts'
-import type { PostgresSinkOptions } from '../sink/postgres.ts'
+import type { DuckDbSink } from '../sink/duckdb.ts'
+import type { PostgresSink, PostgresSinkOptions } from '../sink/postgres.ts'
 import type { Sink } from '../sink/sink.ts'
 import { DirectorySource } from '../source/directory-source.ts'
 import type { DisposeOption } from '../source/disposal.ts'
@@ -26,6 +27,9 @@ export interface SourceFlags {
   /** `keep`, `delete`, or `move:DIR`. */
   readonly after?: string
 }
+
+/** A store that can be asked. */
+type Database = DuckDbSink | PostgresSink
 
 type Env = NodeJS.ProcessEnv
 
@@ -50,21 +54,31 @@ export function buildSources(flags: SourceFlags, env: Env): readonly Source[] {
 }
 
 /** A store, as an address names it. */
-export type Store =
-  | { readonly kind: 'duckdb' | 'ndjson'; readonly path: string }
+export type Store = { readonly kind: 'ndjson'; readonly path: string } | DatabaseAddress
+
+type DatabaseAddress =
+  | { readonly kind: 'duckdb'; readonly path: string }
   | { readonly kind: 'postgres'; readonly options: PostgresSinkOptions }
 
 /** The sink that `--to` or SMT_STORE asks for. */
 export async function buildSink(to: string | undefined, env: Env): Promise<Sink> {
-  const store = storeOf(to, env)
-  switch (store.kind) {
-    case 'duckdb':
-      return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: store.path })
-    case 'ndjson':
-      return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: store.path })
-    case 'postgres':
-      return new (await import('../sink/postgres.ts')).PostgresSink(store.options)
-  }
+  const store = storeOf('--to', to, env)
+  if (store.kind !== 'ndjson') return openDatabase(store)
+  return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: store.path })
+}
+
+/** The database that `--from` or SMT_STORE asks for. One that is a file must be there. */
+export async function buildDatabase(from: string | undefined, env: Env): Promise<Database> {
+  const store = storeOf('--from', from, env)
+  if (store.kind === 'ndjson')
+    throw new ConfigError('CONFIG_INVALID', '--from is duckdb:FILE or postgres://user@host/db, got ndjson:')
+  if (store.kind === 'duckdb') demand(store.path, 'the store (--from or SMT_STORE)')
+  return openDatabase(store)
+}
+
+async function openDatabase(store: DatabaseAddress): Promise<Database> {
+  if (store.kind === 'duckdb') return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: store.path })
+  return new (await import('../sink/postgres.ts')).PostgresSink(store.options)
 }
 
 /** The tables of a store, as SQL. */
@@ -81,36 +95,44 @@ export async function schemaOf(store: Store): Promise<string> {
   }
 }
 
-/** The store that `--to` or SMT_STORE names. */
-export function storeOf(to: string | undefined, env: Env): Store {
-  const store = to ?? env.SMT_STORE
-  if (!store) throw new ConfigError('CONFIG_INVALID', 'no store: give --to, or set SMT_STORE')
-  if (/^postgres(ql)?:\/\//.test(store)) return { kind: 'postgres', options: postgresOf(store, to === undefined) }
+/** The store that a flag or SMT_STORE names. */
+export function storeOf(flag: string, given: string | undefined, env: Env): Store {
+  const store = given ?? env.SMT_STORE
+  if (!store) throw new ConfigError('CONFIG_INVALID', `no store: give ${flag}, or set SMT_STORE`)
+  // A command line is seen by every user of the machine, the environment is not.
+  const address = { flag, store, mayHavePassword: given === undefined }
+  if (/^postgres(ql)?:\/\//.test(store)) return { kind: 'postgres', options: postgresOf(address) }
   const [, kind, path] = /^(duckdb|ndjson):(.+)$/.exec(store) ?? []
   if (kind) return { kind: kind as 'duckdb' | 'ndjson', path: path! }
-  throw new ConfigError(
-    'CONFIG_INVALID',
-    `--to is duckdb:FILE, ndjson:DIR or postgres://user@host/db, got ${/^[a-z]+:/i.exec(store)?.[0] ?? 'none of them'}`
-  )
+  const got = /^[a-z]+:/i.exec(store)?.[0] ?? 'none of them'
+  const known = `duckdb:FILE, ${flag === '--to' ? 'ndjson:DIR ' : ''}or postgres://user@host/db`
+  throw new ConfigError('CONFIG_INVALID', `${flag} is ${known}, got ${got}`)
+}
+
+/** A store’s address, and the flag that gives it. */
+interface StoreAddress {
+  readonly flag: string
+  readonly store: string
+  readonly mayHavePassword: boolean
 }
 
 /** The two parameters `schema` and `layout` are ours; all else of the URL is for `pg`. */
-function postgresOf(store: string, mayHavePassword: boolean): PostgresSinkOptions {
+function postgresOf({ flag, store, mayHavePassword }: StoreAddress): PostgresSinkOptions {
   const url = URL.canParse(store) ? new URL(store) : undefined
   // What is not escaped may have cut a password in two: none of it is quoted.
   if (url === undefined || url.hash !== '') {
-    throw new ConfigError('CONFIG_INVALID', '--to is not a URL that can be read: # / ? @ in a name are %23 %2F %3F %40')
+    const what = `${flag} is not a URL that can be read: # / ? @ in a name are %23 %2F %3F %40`
+    throw new ConfigError('CONFIG_INVALID', what)
   }
-  for (const part of [url.username, url.password, url.pathname]) decode(part, '--to')
+  for (const part of [url.username, url.password, url.pathname]) decode(part, flag)
   const { searchParams: parameters } = url
-  // A command line is seen by every user of the machine.
   if (!mayHavePassword && (url.password !== '' || parameters.has('password'))) {
-    throw new ConfigError('CONFIG_INVALID', 'no password in --to: use PGPASSWORD or ~/.pgpass')
+    throw new ConfigError('CONFIG_INVALID', `no password in ${flag}: use PGPASSWORD or ~/.pgpass`)
   }
   const schema = parameters.get('schema') ?? undefined
   const layout = parameters.get('layout') ?? 'days'
   if (layout !== 'days' && layout !== 'rows') {
-    throw new ConfigError('CONFIG_INVALID', `the layout in --to is days or rows, got ${layout || 'nothing'}`)
+    throw new ConfigError('CONFIG_INVALID', `the layout in ${flag} is days or rows, got ${layout || 'nothing'}`)
   }
   for (const name of ['schema', 'layout']) parameters.delete(name)
   return { connectionString: url.href, layout, ...(schema !== undefined && { schema }) }

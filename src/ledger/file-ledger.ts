@@ -91,7 +91,7 @@ export class FileLedger extends MemoryLedger {
       )
       throw new SinkError('STORE_WRITE', 'the ledger cannot be written', { file: this.#path, cause })
     }
-    this.#remember(fingerprint, record, this.#size)
+    await this.#remember(fingerprint, record, this.#size)
     this.#size += line.length
   }
 
@@ -115,8 +115,11 @@ export class FileLedger extends MemoryLedger {
     }
   }
 
-  #remember(fingerprint: string, record: LedgerRecord | undefined, place: number): void {
+  async #remember(fingerprint: string, record: LedgerRecord | undefined, place: number): Promise<void> {
     if (!record) {
+      const before = await this.recall(fingerprint)
+      const sha256 = (before && payloadTaken(before)) ?? ''
+      if (this.#payloads.get(sha256) === fingerprint) this.#payloads.delete(sha256)
       this.#places.delete(fingerprint)
       return
     }
@@ -133,7 +136,7 @@ export class FileLedger extends MemoryLedger {
     let end = 0
     for await (const { line, place } of this.#lines()) {
       const [fingerprint, record] = parseLine(line, this.#path)
-      this.#remember(fingerprint, record, place)
+      await this.#remember(fingerprint, record, place)
       end = place + line.length + 1
       lines++
     }

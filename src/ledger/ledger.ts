@@ -58,7 +58,10 @@ export interface Ledger {
    * in to be read anew. False when the ledger does not know it, or somebody has it.
    */
   retry(fingerprint: string): Promise<boolean>
-  /** Forgets a file that is not in. False when it is, when the ledger does not know it, or when somebody has it. */
+  /**
+   * Forgets a file of which nothing is stored. False when something is, when the ledger does not know it, or when somebody
+   * has it.
+   */
   forget(fingerprint: string): Promise<boolean>
   close(): Promise<void>
 }
@@ -148,7 +151,7 @@ export function pauseAfter(attempts: number, { firstMs = FIRST_PAUSE_MS, random 
 }
 
 /** How often a file has failed after this receipt, and how long it then rests; null when it need not. */
-export function attemptsAfter(
+function attemptsAfter(
   before: number,
   { state }: Receipt,
   costsAttempt: boolean
@@ -191,6 +194,11 @@ export function stateWhileClaimed(
 /** What the next run makes of a record that was asked to be retried. */
 export function retried({ state }: Pick<LedgerRecord, 'state'>): Pick<LedgerRecord, 'state' | 'isReplayDue'> {
   return state === 'committed' ? { state, isReplayDue: true } : { state: 'seen', isReplayDue: false }
+}
+
+/** Whether something of a file is stored. What another system took over stands in the ledger as if it were in. */
+export function isStored({ state, receipt }: Pick<LedgerRecord, 'state' | 'receipt'>): boolean {
+  return state === 'committed' && receipt?.reason?.code !== 'POSTED'
 }
 
 /** The error of a worker whose claim passed to another. */

@@ -6,6 +6,7 @@ import {
   type ClaimOptions,
   fenced,
   fingerprintOf,
+  isStored,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
@@ -93,9 +94,7 @@ export class MemoryLedger implements Ledger {
   }
 
   forget(fingerprint: string): Promise<boolean> {
-    return this.#change(fingerprint, record =>
-      record.state === 'committed' ? undefined : this.keep(fingerprint, undefined)
-    )
+    return this.#change(fingerprint, record => (isStored(record) ? undefined : this.keep(fingerprint, undefined)))
   }
 
   /** Changes a record that nobody has; tells whether it did. */
@@ -145,6 +144,9 @@ export class MemoryLedger implements Ledger {
   /** Takes a record as the newest of its file, or forgets the file. */
   protected async keep(fingerprint: string, record: LedgerRecord | undefined): Promise<void> {
     if (!record) {
+      const sha256 = this.#records.get(fingerprint)?.receipt?.payload?.sha256 ?? ''
+      const owner = this.#payloads.get(sha256)
+      if (owner && fingerprintOf(owner) === fingerprint) this.#payloads.delete(sha256)
       this.#records.delete(fingerprint)
       return
     }

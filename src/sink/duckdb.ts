@@ -5,13 +5,19 @@ import { payloadOf, type RowsStored } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
 import type { IngestFile } from '../source/source.ts'
+import { takeSnapshot } from './duckdb/export.ts'
 import { DuckDbLedger, fileId, replayOthers, settleIn } from './duckdb/ledger.ts'
 import { mergePieces } from './duckdb/merge.ts'
 import { DuckDbStaging, type Piece } from './duckdb/staging.ts'
 import { DuckDbStore, guarded, inTransaction, type Sql, type Values } from './duckdb/store.ts'
 import { OpenedOnce } from './opened-once.ts'
+import { exportParquet, type ParquetExportOptions } from './parquet/export.ts'
+import type { ParquetManifest } from './parquet/manifest.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
 import { entryColumns } from './sql-columns.ts'
+
+export type { ParquetExportOptions } from './parquet/export.ts'
+export type { ExportedFile, ParquetManifest } from './parquet/manifest.ts'
 
 /** Where and how DuckDB keeps intervals. */
 export interface DuckDbSinkOptions {
@@ -59,6 +65,14 @@ export class DuckDbSink extends Sink {
 
   protected override async begin(_file: IngestFile, claim: Claim): Promise<SinkTransaction> {
     return DuckDbTransaction.begin(await this.#store.get(), claim)
+  }
+
+  /**
+   * Writes the intervals into Parquet files, one for each month of Central time, all of one moment; commits go on
+   * meanwhile. An export that fails leaves the directory as it was: `STORE_EXPORT` where it cannot be written.
+   */
+  async exportParquet(options: ParquetExportOptions): Promise<ParquetManifest> {
+    return exportParquet(options, async (place, work) => takeSnapshot(await this.#store.get(), place, work))
   }
 
   override async close(): Promise<void> {

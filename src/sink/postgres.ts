@@ -6,8 +6,11 @@ import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
 import type { IngestFile } from '../source/source.ts'
 import { OpenedOnce } from './opened-once.ts'
+import { exportParquet, type ParquetExportOptions } from './parquet/export.ts'
+import type { ParquetManifest } from './parquet/manifest.ts'
 import type { PostgresPool, Sql } from './postgres/connection.ts'
 import { DayStaging } from './postgres/days.ts'
+import { takeSnapshot } from './postgres/export.ts'
 import type { LayoutStaging } from './postgres/layout.ts'
 import { findPayloadIn, lockClaim, PostgresLedger, replayOthers, writeSettled } from './postgres/ledger.ts'
 import { type Projection, projectionSchema } from './postgres/projection.ts'
@@ -17,6 +20,8 @@ import { PostgresStore } from './postgres/store.ts'
 import { type Closing, type Committed, Sink, type SinkTransaction } from './sink.ts'
 import { entryColumns } from './sql-columns.ts'
 
+export type { ParquetExportOptions } from './parquet/export.ts'
+export type { ExportedFile, ParquetManifest } from './parquet/manifest.ts'
 export type { PostgresClient, PostgresPool } from './postgres/connection.ts'
 export type { ProjectedColumns, ProjectedConstant, Projection } from './postgres/projection.ts'
 export type { StoreLayout } from './postgres/schema.ts'
@@ -90,6 +95,7 @@ const schema = z
  * 8,192 where a file does not come day after day.
  */
 export class PostgresSink extends Sink {
+  protected override readonly commitsInTurn = false
   readonly #options: z.output<typeof schema>
   readonly #store = new OpenedOnce(() => {
     const { pool, connectionString, ...options } = this.#options
@@ -107,6 +113,14 @@ export class PostgresSink extends Sink {
 
   protected override async begin({ path }: IngestFile, claim: Claim): Promise<SinkTransaction> {
     return PostgresTransaction.begin(await this.#store.get(), claim, path)
+  }
+
+  /**
+   * Writes the intervals into Parquet files, one for each month of Central time, all of one moment; commits go on
+   * meanwhile. An export that fails leaves the directory as it was: `STORE_EXPORT` where it cannot be written.
+   */
+  async exportParquet(options: ParquetExportOptions): Promise<ParquetManifest> {
+    return exportParquet(options, (place, work) => takeSnapshot(() => this.#store.get(), place, work))
   }
 
   override async close(): Promise<void> {

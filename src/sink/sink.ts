@@ -3,7 +3,7 @@ import { IntervalBatch } from '../batch.ts'
 import { openedOf } from '../decrypt/opened.ts'
 import { AbortError, findIngestError, SinkError, SourceError } from '../errors.ts'
 import type { Claim, ClaimOptions, Ledger } from '../ledger/ledger.ts'
-import { fingerprintOf, stateAfter } from '../ledger/ledger.ts'
+import { fenced, fingerprintOf, stateAfter } from '../ledger/ledger.ts'
 import { MemoryLedger } from '../ledger/memory-ledger.ts'
 import {
   committed,
@@ -52,11 +52,16 @@ export interface SinkTransaction {
  */
 export abstract class Sink implements AsyncDisposable {
   readonly #ledger = new OpenedOnce(() => this.openLedger())
-  /** One commit at a time: of two files with the same content, the second must see the first. */
   #closing: Promise<unknown> = Promise.resolve()
 
   /** Whether intervals of other lengths than 15 minutes may come: true where the store says how long each one is. */
   protected readonly takesAnyLength: boolean = false
+
+  /**
+   * Whether commits come one after the other: of two files with the same content, the second must see the first. A store
+   * whose commits see to that themselves says no.
+   */
+  protected readonly commitsInTurn: boolean = true
 
   /** Begins the staging of one file. The only thing a sink must bring. */
   protected abstract begin(file: IngestFile, claim: Claim): Promise<SinkTransaction>
@@ -73,7 +78,7 @@ export abstract class Sink implements AsyncDisposable {
       begin: claim => this.begin(file, claim),
       ledger: () => this.ledger(),
       takesAnyLength: this.takesAnyLength,
-      oneAtATime: work => this.#oneAtATime(work)
+      inTurn: work => (this.commitsInTurn ? this.#oneAtATime(work) : work())
     })
   }
 
@@ -113,7 +118,7 @@ interface SinkHooks {
   begin(claim: Claim): Promise<SinkTransaction>
   ledger(): Promise<Ledger>
   readonly takesAnyLength: boolean
-  oneAtATime<T>(work: () => Promise<T>): Promise<T>
+  inTurn<T>(work: () => Promise<T>): Promise<T>
 }
 
 /** The way of one file into a sink. Takes {@link IntervalBatch}es and one {@link FileAccount}, which comes last. */
@@ -220,7 +225,7 @@ export class SinkStream extends Writable {
     }
     const fetched = await this.#file.verify()
     const evidence = { account, fetched, opened: openedOf(this.#file) }
-    await this.#hooks.oneAtATime(() => this.#close(claim, transaction, evidence))
+    await this.#hooks.inTurn(() => this.#close(claim, transaction, evidence))
   }
 
   async #close(claim: Claim, transaction: SinkTransaction, evidence: Omit<Evidence, 'stored'>): Promise<void> {
@@ -233,20 +238,26 @@ export class SinkStream extends Writable {
     // Lists of other systems know messages by what was fetched.
     if (!first && payload.encrypted) first = await ledger.findPayload(evidence.fetched.sha256)
     const isOwn = first !== undefined && fingerprintOf(first) === claim.fingerprint
+    // Whoever took the file over has brought it in.
+    if (isOwn && !claim.isReplay) throw fenced(this.#file.path)
     if (claim.isReplay && !isOwn) {
       throw new SourceError('TRANSFER_CHANGED', 'the file is not the one that was taken', { file: this.#file.path })
     }
     if (first && !isOwn) return this.#closeDuplicate(claim, ledger, evidence, first)
-    const receipt = (stored: RowsStored) => committed(this.#file, this.#startedAt, { ...evidence, stored })
+    // A sink that asks for it within its transaction undoes what does not add up.
+    const receipt = (stored: RowsStored) => {
+      const { inserted, replaced, unchanged, superseded } = stored
+      if (inserted + replaced + unchanged + superseded !== evidence.account.rows.accepted) {
+        throw this.#broken('SINK_ROW_EQUATION', 'the stored rows do not add up to the accepted ones')
+      }
+      return committed(this.#file, this.#startedAt, { ...evidence, stored })
+    }
     const stored = await transaction.commit(evidence.account, { claim, evidence, receipt })
     if ('duplicateOf' in stored) return this.#closeDuplicate(claim, ledger, evidence, stored.duplicateOf)
     this.#transaction = undefined
-    const { accepted } = evidence.account.rows
-    if (stored.inserted + stored.replaced + stored.unchanged + stored.superseded !== accepted) {
-      throw this.#broken('SINK_ROW_EQUATION', 'the stored rows do not add up to the accepted ones')
-    }
-    if (!transaction.recordsCommit) await ledger.settle(claim, receipt(stored))
-    this.#receipt = receipt(stored)
+    const done = receipt(stored)
+    if (!transaction.recordsCommit) await ledger.settle(claim, done)
+    this.#receipt = done
   }
 
   /** The same content is in already. */

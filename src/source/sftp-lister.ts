@@ -92,7 +92,7 @@ export class SftpLister implements Lister, Origin, Disposer {
 }
 
 /** The type stands in the mode; servers that leave it out still draw it as the first letter of the long name. */
-function kindOf({ longname }: FileEntry, { mode = 0 }: Partial<Attributes>): Listed['kind'] {
+export function kindOf({ longname }: Pick<FileEntry, 'longname'>, { mode = 0 }: Partial<Attributes>): Listed['kind'] {
   switch (mode & 0o170000) {
     case 0o100000:
       return 'file'

@@ -55,6 +55,26 @@ test('takes the store from SMT_STORE, where a password may stand that no other u
   expect(await meters(schema)).toEqual({ intervals: 96, meters: 1 })
 })
 
+test.each([
+  ['another worker has it', "state = 'claimed', lease_until = now() + interval '1 min'", 'another worker has the file'],
+  ['it failed a moment ago', "state = 'seen', attempts = 1, next_attempt_at = now() + interval '1 min'", 'failed once']
+])('a file that is not taken this time is no failure of the run: %s', async (_, standing, says) => {
+  const folder = newFolder()
+  const schema = schemaFor(folder)
+  fill(folder, { 'in/a.csv': csvOf(1) })
+  const pull = () =>
+    smtIngest(['pull', '--from', 'in'], {
+      cwd: folder,
+      env: { SMT_STORE: `${postgres.connectionString}?schema=${schema}` }
+    })
+  expect((await pull()).code).toBe(0)
+  await queryPostgres(postgres.connectionString, `UPDATE "${schema}".files SET ${standing}`)
+  const outcome = await pull()
+  expect(outcome).toMatchObject({ code: 0, stderr: '' })
+  expect(outcome.stdout).toMatch(new RegExp(`^- .*a\\.csv {2}${says}`, 'm'))
+  expect(outcome.stdout).toMatch(/1 seen; 0 intervals taken\n$/)
+})
+
 test.each<[what: string, address: (url: URL) => void, code: string, says: string]>([
   ['a wrong password', url => (url.password = 'open-sesame'), 'STORE_OPEN', 'password authentication failed'],
   ['a database that is not there', url => (url.pathname = '/nowhere'), 'STORE_OPEN', '"nowhere" does not exist'],

@@ -17,7 +17,7 @@ const end = (moment, pattern) => query(moment, /^COMMIT$/, event => had(event, p
 const receipt = event => event.call === 'print' && event.text.includes('"state":"committed"')
 const transfer = event => event.call === 'read' && event.moment === 'answered'
 
-const claims = /SET state = \$state, epoch/
+const claims = /SET state = \$\w+, epoch/
 const firstClaim = /^INSERT INTO \S+\.files[^;]+'claimed', 1/
 const merges = /^INSERT INTO \S*entries/
 
@@ -75,7 +75,7 @@ export const points = {
     'on close': event => event.call === 'close' && event.moment === 'before' && !event.isStaging,
     'half closed': event => event.call === 'close' && event.moment === 'answered' && !event.isStaging,
     closed: event => event.call === 'end' && event.moment === 'answered',
-    'making the tables': end('before', /CREATE TABLE IF NOT EXISTS rejects/)
+    'making the tables': end('before', /CREATE VIEW intervals/)
   },
   'postgres-days': postgres,
   'postgres-rows': {

@@ -15,14 +15,14 @@ function happened(event) {
   for (const [name, matches] of Object.entries(points[sink])) {
     if (!matches(event)) continue
     counts[name]++
-    if (name === point && counts[name] === nth) end()
+    if (name === point && counts[name] === nth) end(event)
   }
 }
 
-function end() {
+function end({ moment, unsent }) {
   // What was sent goes on meanwhile, in another thread or in the server; its answer is never seen.
   if (lingerMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lingerMs)
-  writeFileSync(report, point)
+  writeFileSync(report, moment === 'sent' && unsent?.() > 0 ? `${point}, but it was not sent` : point)
   process.kill(process.pid, signal)
 }
 
@@ -55,7 +55,7 @@ let isStaged = false
 
 function statement(connection, text, values) {
   const word = text.trimStart().toUpperCase()
-  if (word === 'BEGIN') open.set(connection, [])
+  if (word.startsWith('BEGIN')) open.set(connection, [])
   const since = open.get(connection)
   since?.push({ text: text.trimStart(), values })
   if (word === 'COMMIT' || word === 'ROLLBACK') open.delete(connection)
@@ -78,7 +78,7 @@ const wrappers = {
       const event = statement(this, typeof query === 'string' ? query : query.text, values)
       if (values?.includes?.('staged')) isStaged = true
       if (event.text === 'COMMIT') isStaged = false
-      return { ...event, isStaged }
+      return { ...event, isStaged, unsent: () => this._queryQueue.length + this.connection.stream.writableLength }
     })
     wrap(pg.Client.prototype, 'end', () => ({ call: 'end' }))
   },
@@ -86,7 +86,7 @@ const wrappers = {
     const { DuckDBConnection, DuckDBInstance, DuckDBAppender } = await import('@duckdb/node-api')
     const staging = new WeakSet()
     const run = function (text, values) {
-      if (/CREATE TEMP TABLE staged_rows/.test(text)) staging.add(this)
+      if (/CREATE TEMP TABLE staged_meters/.test(text)) staging.add(this)
       return { ...statement(this, text, values), isStaging: staging.has(this) }
     }
     for (const name of ['run', 'runAndReadAll']) wrap(DuckDBConnection.prototype, name, run)

@@ -1,7 +1,8 @@
 // Kills runs at named points and at random moments, and compares the store with an oracle:
 // npm run kill-matrix -- --sink postgres-days --trials 300 [--seed 7] [--only 12] [--jobs 2]
 //
-// What is done follows from the seed and the number of the trial, so that a failure can be had again.
+// The plan follows from the seed and the number of the trial; what a kill overtakes does not, so that a failure may take
+// several attempts to be had again.
 import { parseArgs } from 'node:util'
 import { openMatrix } from './matrix.js'
 import { points } from './points.js'

@@ -105,7 +105,7 @@ export async function runTrial(matrix, sink, number, { kind, kills }) {
       break
     }
     if (run.signal !== 'SIGKILL') done.problem = `ended by ${run.signal}: ${run.stderr}`
-    else if (kill.point !== undefined && run.reported !== kill.point) done.problem = 'killed by somebody else'
+    else if (kill.point !== undefined && run.reported !== kill.point) done.problem = `killed at: ${run.reported}`
     else done.problem = wrong(await stand.look(), files, false)
     if (done.problem) break
     if (kill.point === undefined) done.atMoments++

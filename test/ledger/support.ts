@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { DecryptError, SourceError } from '../../src/errors.ts'
 import { fingerprintOf, type Ledger, type RecordQuery } from '../../src/ledger/ledger.ts'
+import { takeOverPosted } from '../../src/ledger/posted.ts'
 import type { LedgerFile } from '../../src/ledger/receipt.ts'
 import { failed, passedOver, type Receipt } from '../../src/ledger/receipt.ts'
 import type { PassedOver } from '../../src/source/source.ts'
@@ -206,6 +207,20 @@ export function testLedger(name: string, open: () => Promise<Ledger>): void {
       ])
       expect((await ledger.records()).map(({ file }) => file.path).sort()).toEqual(['a', 'held'])
       expect((await ledger.claim(file('q'))).claim?.epoch).toBe(1)
+      await ledger.close()
+    })
+
+    test('takes over what another system has brought in, once, and forgets it when asked to', async () => {
+      const ledger = await open()
+      const [one, other] = ['a', 'b'].map(letter => letter.repeat(64))
+      expect(await takeOverPosted(ledger, [one!, other!.toUpperCase(), one!])).toBe(2)
+      expect(await takeOverPosted(ledger, [other!])).toBe(0)
+      expect((await ledger.findPayload(other!))?.path).toBe(`posted:${other}`)
+      const [record] = await ledger.records({ path: `posted:${one}` })
+      expect(record!.receipt).toMatchObject({ state: 'committed', reason: { code: 'POSTED' }, rows: null })
+      expect(await ledger.forget(record!.fingerprint)).toBe(true)
+      expect(await ledger.findPayload(one!)).toBeUndefined()
+      expect(await takeOverPosted(ledger, [one!])).toBe(1)
       await ledger.close()
     })
 

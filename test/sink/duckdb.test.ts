@@ -440,7 +440,11 @@ test('I6: a file that repeats what more than a hundred others gave takes over fr
   for (const [i, text] of texts.entries()) await deliver(sink, fileOf(`${i}.csv`, text))
   const whole = csv(meters)
   const lesser = texts.filter(text => sha256Of(text) < sha256Of(whole)).length
-  expect((await deliver(sink, fileOf('whole.csv', whole))).rows).toMatchObject({ inserted: 0, unchanged: 103, conflicts: 0 })
+  expect((await deliver(sink, fileOf('whole.csv', whole))).rows).toMatchObject({
+    inserted: 0,
+    unchanged: 103,
+    conflicts: 0
+  })
   await sink.close()
   const taken = `SELECT count(*) AS n FROM intervals JOIN entries USING (entry_id) JOIN files USING (file_id)
     WHERE path = 'whole.csv'`

@@ -17,6 +17,7 @@ import {
   testSink,
   visible
 } from '../conformance/sink.ts'
+import { query } from '../support/duckdb.ts'
 import { scratchFolder } from '../support/scratch.ts'
 import { Child, compile, type Program } from './child.ts'
 
@@ -50,6 +51,33 @@ test('writes one interval a line, as the documentation shows it', async () => {
     `{"esiid":"${short}","start":"2022-11-06T05:45:00.000Z","kwh":3,"estimated":false,"direction":"consumption",${revision}`,
     ''
   ])
+})
+
+test('the lines and the query of docs/sinks/ndjson.md are right', async () => {
+  const page = readFileSync(new URL('../../docs/sinks/ndjson.md', import.meta.url), 'utf8')
+  const [lines, sql] = ['json', 'sql'].map(name => new RegExp(`\`\`\`${name}\n([\\s\\S]*?)\`\`\``).exec(page)![1]!)
+  const directory = scratchFolder()
+  const { sink } = open(directory)
+  const day = { esiid: '10443720009999001', date: '11/06/2022' }
+  const rows = [
+    { ...day, kwh: '.145', revision: '' },
+    { ...day, quarter: 1, kwh: '0.2', flag: 'E', revision: '11/07/2022 06:41:12' }
+  ]
+  await deliver(sink, fileOf('a.csv', csv(rows)))
+  expect(`${linesOf(directory).join('\n')}\n`).toBe(lines)
+  await deliver(
+    sink,
+    fileOf(
+      'b.csv',
+      csv([
+        { ...rows[1], kwh: '0.3', flag: 'A' },
+        { ...rows[0]!, kwh: '0.4' }
+      ])
+    )
+  )
+  await sink.close()
+  const newest = await query(':memory:', sql!.replace('intervals/', `${directory}/`))
+  expect(newest.map(({ kwh }) => String(kwh)).toSorted()).toEqual(['0.14500', '0.30000'])
 })
 
 test('keeps the order of the rows in the file', async () => {

@@ -4,7 +4,7 @@ import { PostgresSink } from '@intelliwatt/smt-ingest/postgres'
 import { openStore } from '../../shared/open-store.js'
 
 export { ownVersion as version } from '../../shared/package-version.js'
-export const settings = '`ingest()`, `AscDecryptor`, `IntervalParser`, `PostgresSink`'
+export const settings = '`ingest()` with four files at a time, `AscDecryptor`, `IntervalParser`, `PostgresSink`'
 
 export async function open({ asc, privateKey }, { connectionString, schema }) {
   const source = new DirectorySource({ directories: [asc], settleMs: 0 })
@@ -15,7 +15,7 @@ export async function open({ asc, privateKey }, { connectionString, schema }) {
   return {
     async load() {
       const states = {}
-      for await (const { state } of ingest({ source, decryptor, parser, sink }))
+      for await (const { state } of ingest({ source, decryptor, parser, sink, concurrency: 4 }))
         states[state] = (states[state] ?? 0) + 1
       return states
     },

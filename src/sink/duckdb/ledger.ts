@@ -5,6 +5,7 @@ import {
   type ClaimOptions,
   fenced,
   fingerprintOf,
+  isStored,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
@@ -116,7 +117,7 @@ export class DuckDbLedger implements Ledger {
 
   forget(fingerprint: string): Promise<boolean> {
     return this.#change(fingerprint, async (sql, { id, record }) => {
-      if (record.state === 'committed') return false
+      if (isStored(record)) return false
       return (await sql.run('DELETE FROM files WHERE file_id = $id', { id })) > 0
     })
   }

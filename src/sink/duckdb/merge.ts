@@ -49,9 +49,10 @@ export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: Merg
   return { stored: storedOf(row), lost }
 }
 
+/** In the order of the file: the meters of a piece have numbers close together, and most of the store is not read. */
 const newMetersSql = `
   INSERT INTO meters (esiid)
-  SELECT DISTINCT esiid FROM staged_meters s WHERE NOT EXISTS (FROM meters m WHERE m.esiid = s.esiid) ORDER BY esiid`
+  SELECT esiid FROM staged_meters ANTI JOIN meters USING (esiid) GROUP BY esiid ORDER BY min(number)`
 
 /** The store's number of each meter that the file has. */
 const numbersSql = 'CREATE TEMP TABLE numbers AS SELECT number, meter FROM staged_meters JOIN meters USING (esiid)'

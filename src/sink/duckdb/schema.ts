@@ -119,7 +119,7 @@ export const migrations: readonly (readonly string[])[] = [
        meter INTEGER PRIMARY KEY DEFAULT nextval('meter_ids'),
        esiid VARCHAR NOT NULL UNIQUE
      )`,
-    'INSERT INTO meters (esiid) SELECT DISTINCT esiid FROM intervals ORDER BY esiid',
+    'INSERT INTO meters (esiid) SELECT esiid FROM intervals GROUP BY esiid ORDER BY min(rowid)',
     // One row for each (meter, direction, start), by the merge: an index would take five times as long.
     `CREATE TABLE interval_rows (
        meter INTEGER NOT NULL,

@@ -1,7 +1,8 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBDataChunk, DuckDBType } from '@duckdb/node-api'
 import type { IntervalBatch } from '../../batch.ts'
 import { AscendingKeys } from '../ascending-keys.ts'
-import { type DuckDb, type DuckDbStore, Sql } from './store.ts'
+import type { DuckDb } from './library.ts'
+import { type DuckDbStore, Sql } from './store.ts'
 import { putColumn } from './vectors.ts'
 
 /** Rows that one of DuckDB's chunks holds. */
@@ -125,8 +126,8 @@ export class DuckDbStaging {
     const { start, direction, kwh, estimated, revision, line, meter, entry } = batch
     for (let i = from; i < to; i++) this.#number[i - from] = numbers[meter[i]!]!
     this.#entry.fill(entry.index)
-    this.#chunk.reset()
-    this.#chunk.rowCount = to - from
+    // Setting it makes all vectors anew, also when it stays as it is.
+    if (this.#chunk.rowCount !== to - from) this.#chunk.rowCount = to - from
     const columns = [start, direction, kwh, estimated, revision].map(column => column.subarray(from, to))
     const [number, entries] = [this.#number, this.#entry].map(column => column.subarray(0, to - from))
     for (const [index, column] of [number!, ...columns, entries!, line.subarray(from, to)].entries()) {

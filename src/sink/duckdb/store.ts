@@ -1,15 +1,13 @@
 import { realpath, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
-import { ConfigError, IngestError, SinkError } from '../../errors.ts'
+import { IngestError, SinkError } from '../../errors.ts'
 import { isClaimedSql } from '../sql-columns.ts'
+import { type DuckDb, loadDuckDb } from './library.ts'
 import { migrations, SCHEMA_VERSION, versionSql } from './schema.ts'
 
 /** What a query's values may be given as. */
 export type Values = Record<string, DuckDBValue>
-
-/** The library, loaded at first use: it is an optional peer. */
-export type DuckDb = typeof import('@duckdb/node-api')
 
 /**
  * Files that this process holds open. DuckDB's lock keeps other processes out, not a second opening by the same one,
@@ -41,7 +39,7 @@ export class DuckDbStore {
 
   /** Opens or makes the file, brings its tables up to date and removes what a dead run left behind. */
   static async open(options: DuckDbStoreOptions): Promise<DuckDbStore> {
-    const duckdb = await load()
+    const duckdb = await loadDuckDb('DuckDbSink')
     const path = await truePath(options.path)
     if (held.has(path)) throw new SinkError('STORE_BUSY', 'this process holds the store already', { file: path })
     held.add(path)
@@ -171,14 +169,6 @@ async function openInstance(duckdb: DuckDb, path: string, options: DuckDbStoreOp
     const busy = cause instanceof Error && /Could not set lock|being used by another process/i.test(cause.message)
     if (busy) throw new SinkError('STORE_BUSY', 'another process holds the store', { file: path, cause })
     throw new SinkError('STORE_OPEN', 'the store cannot be opened', { file: path, cause })
-  }
-}
-
-async function load(): Promise<DuckDb> {
-  try {
-    return await import('@duckdb/node-api')
-  } catch (cause) {
-    throw new ConfigError('CONFIG_MISSING_PEER', 'DuckDbSink needs the package @duckdb/node-api', { cause })
   }
 }
 

@@ -19,19 +19,17 @@ export interface PostgresClient {
 export class Sql {
   readonly #client: PostgresClient
   readonly #timeoutMs: number
-  readonly #gone: Promise<never>
-  #reject!: (error: Error) => void
-  readonly #onEnd = (error?: Error) => this.#break(error ?? new Error('the connection ended'))
+  /** What ended the connection. */
+  #end: Error | undefined
+  /** Ends each of the statements that wait for an answer. One promise for all of them would keep all their answers. */
+  readonly #waiting = new Set<(error: Error) => void>()
+  readonly #onEnd = (error?: Error) => this.giveUp(error ?? new Error('the connection ended'))
   /** The connection must not be used again. */
   isBroken = false
 
   constructor(client: PostgresClient, timeoutMs: number) {
     this.#client = client
     this.#timeoutMs = timeoutMs
-    this.#gone = new Promise((_, reject) => {
-      this.#reject = reject
-    })
-    this.#gone.catch(() => {})
     client.on('error', this.#onEnd)
     client.on('end', this.#onEnd)
   }
@@ -59,6 +57,33 @@ export class Sql {
     )
   }
 
+  /** Copies rows out in PostgreSQL's binary format, piece by piece. Whoever stops before the end breaks the connection. */
+  async *copyOut(text: string): AsyncGenerator<Buffer, void> {
+    const { to } = await loadPeer('pg-copy-streams', () => import('pg-copy-streams'))
+    const stream = this.#client.query(to(text))
+    // The driver tells of an end also when nobody reads any more.
+    stream.on('error', () => {})
+    const pieces = stream[Symbol.asyncIterator]()
+    let isWhole = false
+    try {
+      for (;;) {
+        const { done, value } = await this.#settle(() => pieces.next())
+        isWhole = done === true
+        if (isWhole) return
+        yield value
+      }
+    } finally {
+      if (!isWhole) this.isBroken = true
+    }
+  }
+
+  /** Ends what waits for an answer with an error, and the connection with it. */
+  giveUp(error: Error): void {
+    this.isBroken = true
+    this.#end ??= Object.assign(error, { code: (error as { code?: string }).code ?? 'ECONNRESET' })
+    for (const fail of this.#waiting) fail(this.#end)
+  }
+
   release(): void {
     this.#client.off('error', this.#onEnd)
     this.#client.off('end', this.#onEnd)
@@ -68,29 +93,31 @@ export class Sql {
 
   /** Neither driver says a word when the server is gone without one, so the deadline is ours. */
   async #settle<T>(work: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.isBroken = true
-        reject(Object.assign(new Error(`no answer within ${this.#timeoutMs} ms`), { code: 'ETIMEDOUT' }))
-      }, this.#timeoutMs)
+    if (this.#end) throw this.#end
+    let fail!: (error: Error) => void
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject
     })
+    const timer = setTimeout(() => {
+      this.isBroken = true
+      fail(Object.assign(new Error(`no answer within ${this.#timeoutMs} ms`), { code: 'ETIMEDOUT' }))
+    }, this.#timeoutMs)
+    this.#waiting.add(fail)
     try {
-      return await Promise.race([work(), this.#gone, late])
+      return await Promise.race([work(), failed])
     } finally {
       clearTimeout(timer)
+      this.#waiting.delete(fail)
     }
-  }
-
-  #break(error: Error): void {
-    this.isBroken = true
-    this.#reject(Object.assign(error, { code: (error as { code?: string }).code ?? 'ECONNRESET' }))
   }
 }
 
+/** A worker that is frozen in the middle of a transaction keeps its locks from others no longer than this. */
+const LONGEST_SILENCE = '10s'
+
 /** All of the work, or nothing of it. */
 export async function inTransaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
-  await sql.run('BEGIN')
+  await sql.run(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${LONGEST_SILENCE}'`)
   try {
     const result = await work(sql)
     await sql.run('COMMIT')
@@ -107,7 +134,8 @@ export function isUnreachable(error: unknown): boolean {
   const { code = '' } = error as { code?: string }
   if (/^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_)/.test(code)) return true
   return (
-    /^(08|57P|53300)/.test(code) || /Connection terminated|timeout exceeded when trying to connect/.test(String(error))
+    /^(08|57P|53300|25P03)/.test(code) ||
+    /Connection terminated|timeout exceeded when trying to connect/.test(String(error))
   )
 }
 

@@ -5,6 +5,7 @@ import {
   type ClaimOptions,
   fenced,
   fingerprintOf,
+  isStored,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
@@ -116,8 +117,8 @@ export class PostgresLedger implements Ledger {
 
   forget(fingerprint: string): Promise<boolean> {
     const { schema: s } = this.#store
-    return this.#change(fingerprint, async (sql, { state }) => {
-      if (state === 'committed') return false
+    return this.#change(fingerprint, async (sql, record) => {
+      if (isStored(record)) return false
       return (await sql.run(`DELETE FROM ${s}.files WHERE fingerprint = $1`, [fingerprint])) > 0
     })
   }

@@ -82,11 +82,28 @@ export const SCHEMA_VERSION = migrations.length
 export const storeSql = (s: string): string =>
   `CREATE TABLE IF NOT EXISTS ${s}.store (version integer NOT NULL, layout text NOT NULL)`
 
-/** The words for the two directions, as the view has them. */
-const directionSql = `CASE direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END`
-
 /** An array's element for the quarter hour `q.i`. One element holds for all of its day. */
 export const element = (array: string) => `CASE cardinality(${array}) WHEN 1 THEN ${array}[1] ELSE ${array}[q.i] END`
+
+/** The table of each layout. */
+export const layoutTables: Readonly<Record<StoreLayout, string>> = { days: 'meter_days', rows: 'interval_rows' }
+
+/** The readings in a table of each layout, or in a part of it, with the numbers that stand for words. */
+export const readingsSql: Readonly<Record<StoreLayout, (table: string) => string>> = {
+  days: table => `
+    SELECT meter, d.start + (q.i - 1) * interval '15 minutes' AS start, direction, q.reading,
+      ${element('d.estimated')} AS estimated, ${element('d.revisions')} AS revision, ${element('d.entries')} AS entry_id,
+      CASE cardinality(d.lines) WHEN 2 THEN d.lines[1] + d.lines[2] * (q.i - 1) ELSE d.lines[q.i] END AS line
+    FROM ${table} d, unnest(d.readings) WITH ORDINALITY AS q(reading, i)
+    WHERE q.reading IS NOT NULL`,
+  rows: table => `SELECT meter, start, direction, reading, estimated, revision, entry_id, line FROM ${table} r`
+}
+
+const viewSql = (s: string, layout: StoreLayout) => `
+  CREATE VIEW ${s}.intervals AS
+  SELECT m.esiid, r.start, CASE r.direction WHEN 0 THEN 'consumption' ELSE 'surplus-generation' END AS direction,
+    r.reading * 0.00001 AS kwh, r.estimated, r.revision, r.entry_id, r.line
+  FROM (${readingsSql[layout](`${s}.${layoutTables[layout]}`)}) r JOIN ${s}.meters m USING (meter)`
 
 /** The tables of each layout, and the view `intervals` that is the same in both. */
 export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly string[]>> = {
@@ -106,14 +123,7 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
        lines bigint[] NOT NULL,
        PRIMARY KEY (meter, day, direction)
      ) WITH (fillfactor = 90)`,
-    `CREATE VIEW ${s}.intervals AS
-     SELECT m.esiid, d.start + (q.i - 1) * interval '15 minutes' AS start, ${directionSql} AS direction,
-       q.reading * 0.00001 AS kwh, ${element('d.estimated')} AS estimated, ${element('d.revisions')} AS revision,
-       ${element('d.entries')} AS entry_id,
-       CASE cardinality(d.lines) WHEN 2 THEN d.lines[1] + d.lines[2] * (q.i - 1) ELSE d.lines[q.i] END AS line
-     FROM ${s}.meter_days d JOIN ${s}.meters m USING (meter),
-       unnest(d.readings) WITH ORDINALITY AS q(reading, i)
-     WHERE q.reading IS NOT NULL`
+    viewSql(s, 'days')
   ],
   rows: s => [
     // No foreign key: its check of every row takes longer than all the rest, and a commit holds the meters it names.
@@ -130,10 +140,7 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
        estimated boolean NOT NULL,
        PRIMARY KEY (meter, direction, start)
      ) WITH (fillfactor = 50)`,
-    `CREATE VIEW ${s}.intervals AS
-     SELECT m.esiid, r.start, ${directionSql} AS direction, r.reading * 0.00001 AS kwh, r.estimated, r.revision,
-       r.entry_id, r.line
-     FROM ${s}.interval_rows r JOIN ${s}.meters m USING (meter)`
+    viewSql(s, 'rows')
   ]
 }
 
