@@ -38,8 +38,10 @@ export class DayStaging implements LayoutStaging {
   async merge(sql: Sql, context: MergeContext): Promise<Merged> {
     const { schema: s, staging, isSmall, before } = context
     const days = staging('days')
-    // A few rows are looked up by their keys, however much the store has and whatever is known of the tables.
-    if (isSmall) await sql.run('SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off')
+    // A few rows are looked up by their keys, however much the store has and whatever is known of the tables. Where rows
+    // without keys are joined, that would take for ever.
+    const byKeys = isSmall && before.length === 0 && !this.#counts.reopened
+    if (byKeys) await sql.run('SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off')
     const again = this.#counts.reopened ? await joinReopened(sql, days) : 0
     const theirs = `SELECT meter FROM ${s}.meter_days WHERE entries && ${entryArray(before)}`
     await lockMeters(sql, context, days, before.length > 0 ? theirs : 'NULL')
