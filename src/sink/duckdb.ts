@@ -112,7 +112,7 @@ class DuckDbTransaction implements SinkTransaction {
   }
 
   async rollback(): Promise<void> {
-    this.#staging.drop()
+    await guarded(this.#store.path, () => this.#staging.drop())
   }
 
   /** The short transaction: entries, rejects, rows, and the ledger with its fence. */

@@ -44,6 +44,7 @@ export function pieceTypes({ UINTEGER, DOUBLE, UTINYINT }: DuckDb): readonly Duc
  */
 export class DuckDbStaging {
   readonly connection: DuckDBConnection
+  readonly #store: DuckDbStore
   readonly #meters: DuckDBAppender
   readonly #keys = new AscendingKeys()
   readonly #numbers = new Map<string, number>()
@@ -57,16 +58,17 @@ export class DuckDbStaging {
   readonly #number = new Uint32Array(CHUNK)
   readonly #entry = new Uint32Array(CHUNK)
 
-  private constructor(duckdb: DuckDb, connection: DuckDBConnection, meters: DuckDBAppender) {
+  private constructor(store: DuckDbStore, connection: DuckDBConnection, meters: DuckDBAppender) {
+    this.#store = store
     this.connection = connection
     this.#meters = meters
-    this.#chunk = duckdb.DuckDBDataChunk.create(pieceTypes(duckdb))
+    this.#chunk = store.duckdb.DuckDBDataChunk.create(pieceTypes(store.duckdb))
   }
 
   static async begin(store: DuckDbStore): Promise<DuckDbStaging> {
     const connection = await store.connect()
     await connection.run('CREATE TEMP TABLE staged_meters (number UINTEGER, esiid VARCHAR)')
-    return new DuckDbStaging(store.duckdb, connection, await connection.createAppender('staged_meters', 'main', 'temp'))
+    return new DuckDbStaging(store, connection, await connection.createAppender('staged_meters', 'main', 'temp'))
   }
 
   async add(batch: IntervalBatch): Promise<void> {
@@ -88,10 +90,18 @@ export class DuckDbStaging {
   }
 
   /** Forgets everything. */
-  drop(): void {
+  async drop(): Promise<void> {
     // An appender that is merely forgotten would write its rest when it is collected.
-    for (const appender of [this.#rows, this.#meters]) appender?.clear()
-    this.connection.closeSync()
+    for (const appender of [this.#rows, this.#meters]) {
+      appender?.clear()
+      appender?.closeSync()
+    }
+    const sql = new Sql(this.connection)
+    const left =
+      await sql.rows(`SELECT view_name AS name, 'VIEW' AS kind FROM duckdb_views() WHERE temporary AND NOT internal
+      UNION ALL SELECT table_name, 'TABLE' FROM duckdb_tables() WHERE temporary AND NOT internal`)
+    for (const { name, kind } of left) await sql.run(`DROP ${kind} IF EXISTS temp."${name}"`)
+    this.#store.release(this.connection)
   }
 
   #numberOf(esiid: string): number {

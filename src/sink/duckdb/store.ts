@@ -28,6 +28,7 @@ export class DuckDbStore {
   readonly path: string
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
+  readonly #idle: DuckDBConnection[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(duckdb: DuckDb, path: string, instance: DuckDBInstance, connection: DuckDBConnection) {
@@ -57,8 +58,16 @@ export class DuckDbStore {
   }
 
   /** A connection of its own, for staging beside the commits of others. */
-  connect(): Promise<DuckDBConnection> {
-    return this.#instance.connect()
+  async connect(): Promise<DuckDBConnection> {
+    return this.#idle.pop() ?? this.#instance.connect()
+  }
+
+  /**
+   * Takes a connection back that has nothing of its own any more. To close one for each file that fails crashes the
+   * process now and then: DuckDB 1.5.5 frees what is still in use.
+   */
+  release(connection: DuckDBConnection): void {
+    this.#idle.push(connection)
   }
 
   /** Work that changes the store's tables, one piece after another. */
@@ -75,6 +84,7 @@ export class DuckDbStore {
 
   async close(): Promise<void> {
     await this.#turn
+    for (const connection of this.#idle.splice(0)) connection.closeSync()
     this.#connection.closeSync()
     this.#instance.closeSync()
     held.delete(this.path)
