@@ -1,18 +1,13 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
+import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { SinkError } from '../errors.ts'
+import { FileLock } from './file-lock.ts'
 import type { LedgerRecord } from './ledger.ts'
 import { MemoryLedger, payloadTaken } from './memory-ledger.ts'
 import type { LedgerFile } from './receipt.ts'
 
 /** Lines in the journal for each file, above which opening rewrites it. */
 const COMPACT_ABOVE = 4
-
-/** How long a lock without a name in it may be one that is just being made, in milliseconds. */
-const NAMELESS_MS = 2_000
-
-/** Locks of this process. The first process of every container has the same number as the one that died before it. */
-const held = new Set<string>()
 
 /** Bytes of the journal that are read at a time. */
 const CHUNK = 1024 * 1024
@@ -36,7 +31,7 @@ export class FileLedger extends MemoryLedger {
   /** The file that was taken first of those with a payload. */
   readonly #payloads = new Map<string, string>()
   #journal: FileHandle | undefined
-  #lock: FileHandle | undefined
+  #lock: FileLock | undefined
   /** Bytes of the journal that count. */
   #size = 0
   /** Lines before this byte are of earlier processes. */
@@ -52,7 +47,7 @@ export class FileLedger extends MemoryLedger {
   static async open(path: string): Promise<FileLedger> {
     const ledger = new FileLedger(resolve(path))
     try {
-      await ledger.#takeLock()
+      ledger.#lock = await FileLock.take(ledger.#path)
       await ledger.#load()
     } catch (error) {
       await ledger.close()
@@ -65,13 +60,8 @@ export class FileLedger extends MemoryLedger {
     await super.close()
     await this.#journal?.close()
     this.#journal = undefined
-    if (this.#lock) {
-      // One that cannot be removed names a process that is gone, or will be.
-      await rm(this.#lockPath, { force: true }).catch(() => {})
-      await this.#lock.close()
-      this.#lock = undefined
-      held.delete(this.#lockPath)
-    }
+    await this.#lock?.release()
+    this.#lock = undefined
   }
 
   /** On the disk first: what the disk refused, nobody may remember. */
@@ -215,34 +205,6 @@ export class FileLedger extends MemoryLedger {
       throw new SinkError('STORE_OPEN', 'the ledger cannot be read', { file: this.#path, cause })
     }
   }
-
-  get #lockPath(): string {
-    return `${this.#path}.lock`
-  }
-
-  /** The lock file names its holder; one whose process is gone is taken over. */
-  async #takeLock(): Promise<void> {
-    const path = this.#lockPath
-    try {
-      await mkdir(dirname(path), { recursive: true })
-      for (let attempt = 0; attempt < 2; attempt++) {
-        this.#lock = await open(path, 'wx').catch(undefinedIfThere)
-        if (this.#lock) {
-          held.add(path)
-          await this.#lock.writeFile(String(process.pid))
-          // Whoever was taking a lock away has done it, or has died over it.
-          await rmdir(guardOf(path)).catch(() => {})
-          return
-        }
-        if (await isHeld(path)) break
-        if (!(await takeAway(path))) break
-      }
-    } catch (cause) {
-      throw new SinkError('STORE_OPEN', 'the ledger cannot be locked', { file: this.#path, cause })
-    }
-    // Its name is told: after a restart of the machine the number in it may be a stranger's.
-    throw new SinkError('STORE_BUSY', 'another process holds the ledger', { file: this.#lockPath })
-  }
 }
 
 /** Makes a new name in a directory durable. Not every platform can: then nothing is lost that could be kept. */
@@ -277,56 +239,4 @@ function parseLine(line: Buffer, path: string): [string, LedgerRecord | undefine
     throw new SinkError('STORE_OPEN', 'the ledger is damaged', { file: path, cause })
   }
   throw new SinkError('STORE_OPEN', 'the ledger is damaged', { file: path })
-}
-
-function undefinedIfThere(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'EEXIST') throw error
-}
-
-const guardOf = (lock: string) => `${lock}.takeover`
-
-/**
- * Takes a dead process's lock away; false where another is about to. Only one can make the folder, and what it guards is
- * looked at again inside: the lock may be a living one's by now.
- */
-async function takeAway(lock: string): Promise<boolean> {
-  const guard = guardOf(lock)
-  try {
-    await mkdir(guard)
-  } catch {
-    const { mtimeMs } = await stat(guard).catch(() => ({ mtimeMs: Date.now() }))
-    if (Date.now() - mtimeMs > NAMELESS_MS) await rmdir(guard).catch(() => {})
-    return false
-  }
-  try {
-    const wasThere = await stat(lock).then(
-      () => true,
-      () => false
-    )
-    if (await isHeld(lock)) return false
-    // Gone already: whoever took it away is about to make his own, which must not be taken away with it.
-    if (wasThere) await rm(lock, { force: true })
-    return true
-  } finally {
-    await rmdir(guard).catch(() => {})
-  }
-}
-
-/** Whether the process that a lock names is there. Its own number in a lock it does not hold is a dead one's. */
-async function isHeld(lock: string): Promise<boolean> {
-  if (held.has(lock)) return true
-  const holder = await readFile(lock, 'utf8').catch(() => '')
-  if (holder !== '') return Number(holder) !== process.pid && isAlive(Number(holder))
-  const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: 0 }))
-  return Date.now() - mtimeMs < NAMELESS_MS
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
 }
