@@ -84,7 +84,8 @@ export const migrations: readonly (readonly string[])[] = [
     'DROP TABLE files',
     `CREATE TABLE files (
        file_id BIGINT PRIMARY KEY DEFAULT nextval('file_ids'),
-       fingerprint VARCHAR NOT NULL UNIQUE,
+       fingerprint VARCHAR NOT NULL,
+       fingerprint_key UINTEGER NOT NULL,
        source VARCHAR NOT NULL,
        path VARCHAR NOT NULL,
        name VARCHAR NOT NULL,
@@ -105,12 +106,16 @@ export const migrations: readonly (readonly string[])[] = [
        first_seen_at TIMESTAMPTZ NOT NULL DEFAULT now(),
        updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
      )`,
-    'INSERT INTO files BY NAME FROM old_files',
+    `INSERT INTO files BY NAME SELECT *, ${keySql('fingerprint')} AS fingerprint_key FROM old_files`,
     'DROP TABLE old_files',
+    // Indexes over numbers of 24 bits. DuckDB keeps what it has read of an index in memory and cannot give it up again; of
+    // a million hashes as text that was 120 MB, the whole limit.
+    'CREATE INDEX files_by_fingerprint ON files (fingerprint_key)',
     // Beside `files`, so that a commit changes no index of that one, which would write its whole row anew.
-    'CREATE TABLE payloads (payload_sha256 VARCHAR PRIMARY KEY, file_id BIGINT NOT NULL)',
-    `INSERT INTO payloads
-     SELECT payload_sha256, min(file_id) FROM files WHERE state = 'committed' AND payload_sha256 NOT NULL GROUP BY ALL`
+    'CREATE TABLE payloads (payload_key UINTEGER NOT NULL, file_id BIGINT NOT NULL)',
+    `INSERT INTO payloads SELECT ${keySql('payload_sha256')}, min(file_id) FROM files
+     WHERE state = 'committed' AND payload_sha256 NOT NULL GROUP BY payload_sha256`,
+    'CREATE INDEX payloads_by_key ON payloads (payload_key)'
   ],
   // Numbers for meters: joins and comparisons of twenty characters took most of a merge.
   [
@@ -136,45 +141,6 @@ export const migrations: readonly (readonly string[])[] = [
     'DROP TABLE intervals',
     `CREATE VIEW intervals AS
      SELECT esiid, start, direction, kwh, estimated, revision, entry_id, line FROM interval_rows JOIN meters USING (meter)`
-  ],
-  // Indexes over numbers of 24 bits. DuckDB keeps what it has read of an index in memory and cannot give it up again; of a
-  // million hashes as text that was 120 MB, the whole limit.
-  [
-    'CREATE TEMP TABLE old_files AS FROM files',
-    'DROP TABLE files',
-    `CREATE TABLE files (
-       file_id BIGINT PRIMARY KEY DEFAULT nextval('file_ids'),
-       fingerprint VARCHAR NOT NULL,
-       fingerprint_key UINTEGER NOT NULL,
-       source VARCHAR NOT NULL,
-       path VARCHAR NOT NULL,
-       name VARCHAR NOT NULL,
-       size BIGINT NOT NULL,
-       modified_at TIMESTAMPTZ NOT NULL,
-       state VARCHAR NOT NULL,
-       epoch INTEGER NOT NULL,
-       attempts INTEGER NOT NULL DEFAULT 0,
-       lease_until TIMESTAMPTZ,
-       next_attempt_at TIMESTAMPTZ,
-       replay_due BOOLEAN NOT NULL DEFAULT false,
-       fetched_sha256 VARCHAR,
-       payload_sha256 VARCHAR,
-       duplicate_of VARCHAR,
-       code VARCHAR,
-       reason VARCHAR,
-       receipt VARCHAR,
-       first_seen_at TIMESTAMPTZ NOT NULL DEFAULT now(),
-       updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
-     )`,
-    `INSERT INTO files BY NAME SELECT *, ${keySql('fingerprint')} AS fingerprint_key FROM old_files`,
-    'DROP TABLE old_files',
-    'CREATE INDEX files_by_fingerprint ON files (fingerprint_key)',
-    'CREATE TEMP TABLE old_payloads AS FROM payloads',
-    'DROP TABLE payloads',
-    'CREATE TABLE payloads (payload_key UINTEGER NOT NULL, file_id BIGINT NOT NULL)',
-    `INSERT INTO payloads SELECT ${keySql('payload_sha256')}, file_id FROM old_payloads`,
-    'DROP TABLE old_payloads',
-    'CREATE INDEX payloads_by_key ON payloads (payload_key)'
   ]
 ]
 
