@@ -107,12 +107,12 @@ class DuckDbTransaction implements SinkTransaction {
     const stored = await this.#store.exclusive(() =>
       inTransaction(this.#staging.connection, sql => this.#merge(sql, pieces, account, closing))
     )
-    this.#staging.connection.closeSync()
+    await this.#staging.close()
     return stored
   }
 
   async rollback(): Promise<void> {
-    await guarded(this.#store.path, () => this.#staging.drop())
+    await guarded(this.#store.path, () => this.#staging.close())
   }
 
   /** The short transaction: entries, rejects, rows, and the ledger with its fence. */

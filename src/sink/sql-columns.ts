@@ -21,6 +21,21 @@ export function storedOf(row: Row | undefined): RowsStored {
   return Object.fromEntries(outcomes.map(name => [name, Number(row![name])])) as unknown as RowsStored
 }
 
+/** What a merge did. */
+export interface Merged {
+  readonly stored: RowsStored
+  /**
+   * From the first to the last reading, in UTC epoch milliseconds, that the file gave before and does not give any more,
+   * or gives in a lesser version: another file's may stand there now.
+   */
+  readonly lost: readonly [first: number, last: number] | undefined
+}
+
+/** What was lost, from the one row of a query that gives its `first` and `last` instant. */
+export function lostOf(row: Row | undefined): Merged['lost'] {
+  return row?.first == null ? undefined : [Number(row.first), Number(row.last)]
+}
+
 /**
  * The query that counts a file's rows by what became of them, where the best row of each key stands in one table
  * (`rivals` that it beat in the file, whether in `conflict` with one), and those that met a stored row in another

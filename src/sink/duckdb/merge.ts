@@ -1,5 +1,4 @@
-import type { RowsStored } from '../../ledger/receipt.ts'
-import { countSql, storedOf } from '../sql-columns.ts'
+import { countSql, type Merged, storedOf } from '../sql-columns.ts'
 import { takeOutBefore } from './replay.ts'
 import type { Piece } from './staging.ts'
 import type { Sql } from './store.ts'
@@ -11,16 +10,6 @@ export interface MergeContext {
   readonly payload: string
   /** Numbers of the entries that the store has of this file already: it is read anew. */
   readonly before: readonly bigint[]
-}
-
-/** What a merge did. */
-export interface Merged {
-  readonly stored: RowsStored
-  /**
-   * From the first to the last reading, in UTC epoch milliseconds, that the file gave before and does not give any more,
-   * or gives in a lesser version: another file's may stand there now.
-   */
-  readonly lost: readonly [first: number, last: number] | undefined
 }
 
 /**

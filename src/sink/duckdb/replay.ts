@@ -1,3 +1,4 @@
+import { lostOf, type Merged } from '../sql-columns.ts'
 import type { Sql } from './store.ts'
 
 /**
@@ -7,11 +8,7 @@ import type { Sql } from './store.ts'
  * `said` is a query of what the file gives now: meter, start, direction, kwh, estimated, revision (`-infinity` where
  * blank), entry_id, line.
  */
-export async function takeOutBefore(
-  sql: Sql,
-  said: string,
-  before: readonly bigint[]
-): Promise<readonly [first: number, last: number] | undefined> {
+export async function takeOutBefore(sql: Sql, said: string, before: readonly bigint[]): Promise<Merged['lost']> {
   await sql.run(`CREATE TEMP TABLE said AS ${said}`)
   await sql.run(`
     CREATE TEMP TABLE gone AS
@@ -28,5 +25,5 @@ export async function takeOutBefore(
     )`)
   await sql.run('DELETE FROM interval_rows WHERE rowid IN (SELECT old FROM gone)')
   for (const table of ['said', 'gone']) await sql.run(`DROP TABLE ${table}`)
-  return row?.first == null ? undefined : [Number(row.first), Number(row.last)]
+  return lostOf(row)
 }

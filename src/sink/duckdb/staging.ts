@@ -53,6 +53,8 @@ export class DuckDbStaging {
   /** Rows in each piece. */
   readonly #pieces: number[] = []
   #rows: DuckDBAppender | undefined
+  /** The appenders are closed. */
+  #hasEnded = false
   /** One chunk, filled again and again: what it holds is native memory, which the collector does not see. */
   readonly #chunk: DuckDBDataChunk
   readonly #number = new Uint32Array(CHUNK)
@@ -86,22 +88,21 @@ export class DuckDbStaging {
   async end(): Promise<readonly Piece[]> {
     this.#rows?.closeSync()
     this.#meters.closeSync()
+    this.#hasEnded = true
     return this.#keys.mayRepeat ? this.#winners(new Sql(this.connection)) : this.#asTheyCame()
   }
 
-  /** Forgets everything. */
-  async drop(): Promise<void> {
-    // An appender that is merely forgotten would write its rest when it is collected.
-    for (const appender of [this.#rows, this.#meters]) {
-      appender?.clear()
-      appender?.closeSync()
+  /** Gives the connection back, and forgets everything on it. */
+  async close(): Promise<void> {
+    try {
+      // An appender that is merely forgotten would write its rest when it is collected.
+      for (const appender of this.#hasEnded ? [] : [this.#rows, this.#meters]) {
+        appender?.clear()
+        appender?.closeSync()
+      }
+    } finally {
+      await this.#store.release(this.connection)
     }
-    const sql = new Sql(this.connection)
-    const left =
-      await sql.rows(`SELECT view_name AS name, 'VIEW' AS kind FROM duckdb_views() WHERE temporary AND NOT internal
-      UNION ALL SELECT table_name, 'TABLE' FROM duckdb_tables() WHERE temporary AND NOT internal`)
-    for (const { name, kind } of left) await sql.run(`DROP ${kind} IF EXISTS temp."${name}"`)
-    this.#store.release(this.connection)
   }
 
   #numberOf(esiid: string): number {

@@ -63,11 +63,18 @@ export class DuckDbStore {
   }
 
   /**
-   * Takes a connection back that has nothing of its own any more. To close one for each file that fails crashes the
-   * process now and then: DuckDB 1.5.5 frees what is still in use.
+   * Takes a connection back, and what is temporary on it away. To close one for each file crashes the process now and
+   * then: DuckDB 1.5.5 frees what is still in use.
    */
-  release(connection: DuckDBConnection): void {
-    this.#idle.push(connection)
+  async release(connection: DuckDBConnection): Promise<void> {
+    try {
+      const sql = new Sql(connection)
+      for (const { name, kind } of await sql.rows(temporarySql)) await sql.run(`DROP ${kind} temp."${name}"`)
+      this.#idle.push(connection)
+    } catch {
+      // One that does not even do that is of no use to the next file.
+      connection.closeSync()
+    }
   }
 
   /** Work that changes the store's tables, one piece after another. */
@@ -118,6 +125,12 @@ export class DuckDbStore {
       WHERE ${isClaimedSql} OR state IN ('claimed', 'staged')`)
   }
 }
+
+/** What stands on a connection alone; views first, which are of tables. */
+const temporarySql = `
+  SELECT view_name AS name, 'VIEW' AS kind FROM duckdb_views() WHERE temporary AND NOT internal
+  UNION ALL SELECT table_name, 'TABLE' FROM duckdb_tables() WHERE temporary AND NOT internal
+  ORDER BY kind DESC`
 
 /** SQL on one connection. */
 export class Sql {

@@ -1,10 +1,10 @@
 import type { IntervalBatch } from '../../batch.ts'
 import type { RowsStored } from '../../ledger/receipt.ts'
-import { storedOf } from '../sql-columns.ts'
+import { lostOf, type Merged, storedOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import { BinaryCopy } from './copy.ts'
 import { type AssemblyCounts, DayAssembler, type MeterDay } from './day-assembler.ts'
-import { entryArray, type LayoutStaging, lockMeters, lostOf, type MergeContext, type Merged } from './layout.ts'
+import { entryArray, type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
 import { element } from './schema.ts'
 
 /**

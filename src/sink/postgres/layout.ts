@@ -1,5 +1,5 @@
 import type { IntervalBatch } from '../../batch.ts'
-import type { RowsStored } from '../../ledger/receipt.ts'
+import type { Merged } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import type { BinaryCopy } from './copy.ts'
 
@@ -15,16 +15,6 @@ export interface MergeContext {
   readonly sha256: string
   /** Numbers of the entries that the store has of this file already: it is read anew. */
   readonly before: readonly number[]
-}
-
-/** What a merge did. */
-export interface Merged {
-  readonly stored: RowsStored
-  /**
-   * From the first to the last reading, in UTC epoch milliseconds, that the file gave before and does not give any more,
-   * or gives in a lesser version: another file's may stand there now.
-   */
-  readonly lost: readonly [first: number, last: number] | undefined
 }
 
 /** One staging table of a file. */
@@ -76,8 +66,3 @@ export async function lockMeters(
 
 /** Entries as an array of SQL. */
 export const entryArray = (entries: readonly number[]) => `'{${entries.join(',')}}'::bigint[]`
-
-/** What was lost, from the one row of a query that gives its `first` and `last` instant. */
-export function lostOf(row: Record<string, unknown> | undefined): Merged['lost'] {
-  return row?.first == null ? undefined : [Number(row.first), Number(row.last)]
-}

@@ -1,9 +1,9 @@
 import type { IntervalBatch } from '../../batch.ts'
 import { AscendingKeys } from '../ascending-keys.ts'
-import { storedOf } from '../sql-columns.ts'
+import { lostOf, type Merged, storedOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import { BinaryCopy } from './copy.ts'
-import { entryArray, type LayoutStaging, lockMeters, lostOf, type MergeContext, type Merged } from './layout.ts'
+import { entryArray, type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
 
 /**
  * Staging of the layout `rows`: each interval as it comes, and which meter each batch's number means.
