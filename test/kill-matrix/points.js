@@ -18,7 +18,7 @@ const receipt = event => event.call === 'print' && event.text.includes('"state":
 const transfer = event => event.call === 'read' && event.moment === 'answered'
 
 const claims = /SET state = \$\w+, epoch/
-const firstClaim = /^INSERT INTO \S+\.files[^;]+'claimed', 1/
+const firstClaim = moment => query(moment, /^INSERT INTO \S+\.files/, ({ values }) => values?.includes('claimed'))
 const merges = /^INSERT INTO \S*entries/
 
 const isStaging = event => event.path?.includes('/.staging-')
@@ -37,12 +37,12 @@ const postgres = {
   'in the middle of transfer': transfer,
   'after staged': query('answered', /^UPDATE/, ({ values }) => values?.includes('staged')),
   'rolling back': query('before', /^DROP TABLE/, ({ since }) => since === undefined),
-  'claim sent': query('sent', firstClaim),
+  'claim sent': firstClaim('sent'),
   'transaction begun': query('answered', /SET LOCAL work_mem/),
   'in the middle of a copy': query('sent', /^COPY/, ({ since }) => since === undefined),
   'in the middle of a copy by the commit': query('sent', /^COPY smt_staged/),
   'before staged': query('before', /^UPDATE/, ({ values }) => values?.includes('staged')),
-  'after the claim': query('answered', firstClaim),
+  'after the claim': firstClaim('answered'),
   'after listing': query('before', /^INSERT INTO \S+\.files/),
   'before the receipt': receipt,
   'rolled back': query('answered', /^DROP TABLE/, ({ since }) => since === undefined),

@@ -39,13 +39,13 @@ export class PostgresLedger implements Ledger {
       const found = await find(sql, s, fingerprint)
       const refused = found && refusalOf(file, found.record, found.now, options)
       if (refused) return { known: refused }
-      if (found || (await insertClaimed(sql, s, fingerprint, file, leaseMs)) === 0) return undefined
+      if (found || (await insert(sql, s, fingerprint, file, { state: 'claimed', leaseMs })) === 0) return undefined
       return { claim: { fingerprint, epoch: 1, leaseMs, isReplay: false } }
     })
     if (answer) return answer
     return this.#store.transaction(async sql => {
       // It may have been forgotten meanwhile. Whoever comes second waits here, and then sees what the first one did.
-      await insert(sql, s, fingerprint, file, 'seen')
+      await insert(sql, s, fingerprint, file, { state: 'seen' })
       const { record, now } = (await find(sql, s, fingerprint, 'FOR UPDATE'))!
       const refusal = refusalOf(file, record, now, options)
       if (refusal) return { known: refusal }
@@ -84,8 +84,8 @@ export class PostgresLedger implements Ledger {
     const { schema: s } = this.#store
     const fingerprint = fingerprintOf(file)
     return this.#store.transaction(async sql => {
-      if ((await insert(sql, s, fingerprint, file, receipt.state)) === 0) return { known: true }
       const { state } = receipt
+      if ((await insert(sql, s, fingerprint, file, { state })) === 0) return { known: true }
       await writeSettled(sql, s, fingerprint, { state, receipt, attempts: 0, pauseMs: null, isReplayDue: false })
       return { known: false }
     })
@@ -203,19 +203,17 @@ async function find(
   return row && recordOf(row)
 }
 
-/** Adds a file that the ledger does not have; gives 0 when it has it. */
-function insert(sql: Sql, s: string, fingerprint: string, file: LedgerFile, state: string): Promise<number> {
-  const { source, path, name, size, modifiedAt } = file
-  const statement = `INSERT INTO ${s}.files (fingerprint, source, path, name, size, modified_at, state, epoch)
-    VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000), $7, 0) ON CONFLICT DO NOTHING`
-  return sql.run(statement, [fingerprint, source, path, name, size, modifiedAt, state])
-}
-
-/** Adds a file with its first claim, in one statement; gives 0 when the ledger has it. */
-function insertClaimed(sql: Sql, s: string, fingerprint: string, file: LedgerFile, leaseMs: number): Promise<number> {
-  const { source, path, name, size, modifiedAt } = file
-  const statement = `INSERT INTO ${s}.files (fingerprint, source, path, name, size, modified_at, state, epoch, lease_until)
-    VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000), 'claimed', 1, ${after('$7')})
-    ON CONFLICT DO NOTHING`
-  return sql.run(statement, [fingerprint, source, path, name, size, modifiedAt, leaseMs])
+/** Adds a file that the ledger does not have, with its first claim where a lease is given; gives 0 when it has it. */
+function insert(
+  sql: Sql,
+  s: string,
+  fingerprint: string,
+  { source, path, name, size, modifiedAt }: LedgerFile,
+  { state, leaseMs = null }: { readonly state: LedgerRecord['state']; readonly leaseMs?: number | null }
+): Promise<number> {
+  const columns = 'fingerprint, source, path, name, size, modified_at, state, epoch, lease_until'
+  const statement = `INSERT INTO ${s}.files (${columns})
+    VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000), $7, $8, ${after('$9')}) ON CONFLICT DO NOTHING`
+  const epoch = leaseMs === null ? 0 : 1
+  return sql.run(statement, [fingerprint, source, path, name, size, modifiedAt, state, epoch, leaseMs])
 }
