@@ -107,12 +107,12 @@ class DuckDbTransaction implements SinkTransaction {
     const stored = await this.#store.exclusive(() =>
       inTransaction(this.#staging.connection, sql => this.#merge(sql, pieces, account, closing))
     )
-    await this.#staging.close()
+    this.#staging.close()
     return stored
   }
 
   async rollback(): Promise<void> {
-    await guarded(this.#store.path, () => this.#staging.close())
+    await guarded(this.#store.path, async () => this.#staging.close())
   }
 
   /** The short transaction: entries, rejects, rows, and the ledger with its fence. */

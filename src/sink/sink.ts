@@ -38,7 +38,7 @@ export interface SinkTransaction {
   write(batch: IntervalBatch): void | Promise<void>
   /** Makes everything staged visible, once, and tells what became of the accepted rows. */
   commit(account: FileAccount, closing: Closing): Promise<Committed>
-  /** Forgets everything staged. Called at most once, and never after a commit that succeeded. */
+  /** Forgets everything staged. Called at most once, never during a write, and never after a commit that succeeded. */
   rollback(): Promise<void>
   /** True when `commit` writes the ledger too, in one transaction with the rows. */
   readonly recordsCommit?: boolean
@@ -131,7 +131,8 @@ export class SinkStream extends Writable {
   #account: FileAccount | undefined
   #accepted = 0
   #receipt: Receipt | undefined
-  #committing: Promise<unknown> | undefined
+  /** The write or the commit under way. */
+  #working: Promise<unknown> = Promise.resolve()
   /** Renews the claim while work goes on. */
   #heartbeat: NodeJS.Timeout | undefined
 
@@ -163,12 +164,13 @@ export class SinkStream extends Writable {
   }
 
   override _write(chunk: unknown, _encoding: BufferEncoding, written: (error?: Error | null) => void): void {
-    settle(this.#take(chunk), written)
+    this.#working = this.#take(chunk)
+    settle(this.#working, written)
   }
 
   override _final(finished: (error?: Error | null) => void): void {
-    this.#committing = this.#finish()
-    settle(this.#committing, finished)
+    this.#working = this.#finish()
+    settle(this.#working, finished)
   }
 
   override _destroy(error: Error | null, destroyed: (error: Error | null) => void): void {
@@ -275,8 +277,9 @@ export class SinkStream extends Writable {
 
   /** Whatever ended the stream before its commit: nothing staged stays, and the ledger says why. */
   async #giveUp(error: Error | null): Promise<void> {
-    // A commit that was sent has an answer; until it is here nobody knows what is true.
-    await this.#committing?.catch(() => {})
+    // A stream is destroyed in the middle of a write, too. A commit that was sent has an answer, and until it is here
+    // nobody knows what is true; a write would go on in what the rollback gives back.
+    await this.#working.catch(() => {})
     clearInterval(this.#heartbeat)
     if (!this.#claim || this.#receipt) return
     const cause = findIngestError(error)

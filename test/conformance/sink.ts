@@ -332,6 +332,23 @@ export function testSink(name: string, open: (folder: string) => SinkStand): voi
         await sink.close()
       })
 
+      test('whose stream is destroyed in the middle of a write; other files go on beside it', async () => {
+        const { sink, rows } = stand()
+        const parts = await readParts(file)
+        const others = ['2025-07-15', '2025-07-16', '2025-07-17'].map(date => makeIntervalReport(days(1, date)))
+        for (const [i, { bytes }] of others.entries()) {
+          const stream = sink.stream(file)
+          await stream.wanted()
+          stream.write(parts[0])
+          stream.destroy()
+          expect(await deliver(sink, fileOf(`${i}.csv`, bytes))).toMatchObject({ state: 'committed' })
+          await closedOf(stream)
+          expect(stream.receipt).toMatchObject({ state: 'seen', reason: { code: 'ABORTED' } })
+        }
+        expect(await visible(rows)).toEqual(others.flatMap(({ expected }) => rowsOf(expected())).sort())
+        await sink.close()
+      })
+
       test('whose source breaks off; the next run tries it again', async () => {
         const { sink, rows } = stand()
         const broken = new SourceError('SFTP_DISCONNECTED', 'the connection broke', { file: 'a.csv' })

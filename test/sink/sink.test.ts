@@ -95,6 +95,24 @@ test('rolls back a commit that failed, and the next run tries again', async () =
   expect(await deliver(sink, file)).toMatchObject({ state: 'committed' })
 })
 
+test('an abort in the middle of a write rolls back when that has ended', async () => {
+  let end: () => void = () => {}
+  const { sink, calls } = scripted({
+    async write() {
+      await new Promise<void>(resolve => (end = resolve))
+      calls.push('written')
+    }
+  })
+  const stream = sink.stream(file)
+  stream.on('error', () => {})
+  await stream.wanted()
+  stream.write((await readParts(file))[0])
+  stream.destroy()
+  setImmediate(() => end())
+  await closedOf(stream)
+  expect(calls).toEqual(['begin', 'write', 'written', 'rollback'])
+})
+
 test('an abort after the commit was sent waits for its answer', async () => {
   let answer: (stored: RowsStored) => void = () => {}
   let sent: () => void = () => {}

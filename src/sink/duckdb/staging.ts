@@ -44,7 +44,6 @@ export function pieceTypes({ UINTEGER, DOUBLE, UTINYINT }: DuckDb): readonly Duc
  */
 export class DuckDbStaging {
   readonly connection: DuckDBConnection
-  readonly #store: DuckDbStore
   readonly #meters: DuckDBAppender
   readonly #keys = new AscendingKeys()
   readonly #numbers = new Map<string, number>()
@@ -60,17 +59,16 @@ export class DuckDbStaging {
   readonly #number = new Uint32Array(CHUNK)
   readonly #entry = new Uint32Array(CHUNK)
 
-  private constructor(store: DuckDbStore, connection: DuckDBConnection, meters: DuckDBAppender) {
-    this.#store = store
+  private constructor(duckdb: DuckDb, connection: DuckDBConnection, meters: DuckDBAppender) {
     this.connection = connection
     this.#meters = meters
-    this.#chunk = store.duckdb.DuckDBDataChunk.create(pieceTypes(store.duckdb))
+    this.#chunk = duckdb.DuckDBDataChunk.create(pieceTypes(duckdb))
   }
 
   static async begin(store: DuckDbStore): Promise<DuckDbStaging> {
     const connection = await store.connect()
     await connection.run('CREATE TEMP TABLE staged_meters (number UINTEGER, esiid VARCHAR)')
-    return new DuckDbStaging(store, connection, await connection.createAppender('staged_meters', 'main', 'temp'))
+    return new DuckDbStaging(store.duckdb, connection, await connection.createAppender('staged_meters', 'main', 'temp'))
   }
 
   async add(batch: IntervalBatch): Promise<void> {
@@ -92,17 +90,11 @@ export class DuckDbStaging {
     return this.#keys.mayRepeat ? this.#winners(new Sql(this.connection)) : this.#asTheyCame()
   }
 
-  /** Gives the connection back, and forgets everything on it. */
-  async close(): Promise<void> {
-    try {
-      // An appender that is merely forgotten would write its rest when it is collected.
-      for (const appender of this.#hasEnded ? [] : [this.#rows, this.#meters]) {
-        appender?.clear()
-        appender?.closeSync()
-      }
-    } finally {
-      await this.#store.release(this.connection)
-    }
+  /** Forgets everything. Nothing may be under way: DuckDB frees what a statement still uses, and the process crashes. */
+  close(): void {
+    // An appender that is merely forgotten would write its rest when it is collected.
+    if (!this.#hasEnded) for (const appender of [this.#rows, this.#meters]) appender?.clear()
+    this.connection.closeSync()
   }
 
   #numberOf(esiid: string): number {

@@ -28,7 +28,6 @@ export class DuckDbStore {
   readonly path: string
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
-  readonly #idle: DuckDBConnection[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(duckdb: DuckDb, path: string, instance: DuckDBInstance, connection: DuckDBConnection) {
@@ -57,24 +56,9 @@ export class DuckDbStore {
     }
   }
 
-  /** A connection of its own, for staging beside the commits of others. */
-  async connect(): Promise<DuckDBConnection> {
-    return this.#idle.pop() ?? this.#instance.connect()
-  }
-
-  /**
-   * Takes a connection back, and what is temporary on it away. To close one for each file crashes the process now and
-   * then: DuckDB 1.5.5 frees what is still in use.
-   */
-  async release(connection: DuckDBConnection): Promise<void> {
-    try {
-      const sql = new Sql(connection)
-      for (const { name, kind } of await sql.rows(temporarySql)) await sql.run(`DROP ${kind} temp."${name}"`)
-      this.#idle.push(connection)
-    } catch {
-      // One that does not even do that is of no use to the next file.
-      connection.closeSync()
-    }
+  /** A connection of its own, for staging beside the commits of others. Whoever asked for it closes it. */
+  connect(): Promise<DuckDBConnection> {
+    return this.#instance.connect()
   }
 
   /** Work that changes the store's tables, one piece after another. */
@@ -91,7 +75,6 @@ export class DuckDbStore {
 
   async close(): Promise<void> {
     await this.#turn
-    for (const connection of this.#idle.splice(0)) connection.closeSync()
     this.#connection.closeSync()
     this.#instance.closeSync()
     held.delete(this.path)
@@ -125,12 +108,6 @@ export class DuckDbStore {
       WHERE ${isClaimedSql} OR state IN ('claimed', 'staged')`)
   }
 }
-
-/** What stands on a connection alone; views first, which are of tables. */
-const temporarySql = `
-  SELECT view_name AS name, 'VIEW' AS kind FROM duckdb_views() WHERE temporary AND NOT internal
-  UNION ALL SELECT table_name, 'TABLE' FROM duckdb_tables() WHERE temporary AND NOT internal
-  ORDER BY kind DESC`
 
 /** SQL on one connection. */
 export class Sql {
