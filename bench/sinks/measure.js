@@ -22,11 +22,14 @@ export const contenders = [
   { name: 'duckdb-csv', database: 'DuckDB' }
 ]
 
-/** What is stored one after another. Only ours can know the same bytes again. */
+/**
+ * What is stored one after another. Only ours can know the same bytes again. Only ours keeps which file a reading is of:
+ * of a file with a greater hash it writes every row, where its rivals write none, so no figure is set for that.
+ */
 export const cases = [
   { name: 'empty store', file: 'empty', holds: 'first' },
   { name: 'identical again', file: 'smaller', holds: 'first' },
-  { name: 'identical again, greater hash', file: 'greater', holds: 'first' },
+  { name: 'identical again, greater hash', file: 'greater', holds: 'first', noFigure: true },
   { name: 'the same bytes again', file: 'duplicate', holds: 'first', state: 'duplicate', onlyOwn: true },
   { name: 'newer revision', file: 'newer', holds: 'newer' }
 ]

@@ -111,10 +111,10 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
     // By quarter hour from local midnight on: readings in 0.00001 kWh, null where there is none. The other arrays have
     // one element where it holds for all; lines have two, the first and the step, where they rise evenly.
     `CREATE TABLE ${s}.meter_days (
+       start timestamptz NOT NULL,
        meter integer NOT NULL REFERENCES ${s}.meters,
        day date NOT NULL,
        direction smallint NOT NULL,
-       start timestamptz NOT NULL,
        filled smallint NOT NULL,
        readings bigint[] NOT NULL,
        estimated boolean[] NOT NULL,
@@ -122,7 +122,7 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
        entries bigint[] NOT NULL,
        lines bigint[] NOT NULL,
        PRIMARY KEY (meter, day, direction)
-     ) WITH (fillfactor = 90)`,
+     )`,
     viewSql(s, 'days')
   ],
   rows: s => [
