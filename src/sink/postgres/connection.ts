@@ -115,10 +115,15 @@ export class Sql {
 /** A worker that is frozen in the middle of a transaction keeps its locks from others no longer than this. */
 const LONGEST_SILENCE = '10s'
 
-/** All of the work, or nothing of it. */
-export async function inTransaction<T>(sql: Sql, work: (sql: Sql) => Promise<T>): Promise<T> {
-  await sql.run(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${LONGEST_SILENCE}'`)
+/** All of the work, or nothing of it. `opening` are statements that come first, all in one message. */
+export async function inTransaction<T>(
+  sql: Sql,
+  work: (sql: Sql) => Promise<T>,
+  opening: readonly string[] = []
+): Promise<T> {
   try {
+    const settings = `SET LOCAL idle_in_transaction_session_timeout = '${LONGEST_SILENCE}'`
+    await sql.run(['BEGIN', settings, ...opening].join('; '))
     const result = await work(sql)
     await sql.run('COMMIT')
     return result

@@ -20,6 +20,8 @@ const oids = { int8: 20, bool: 16, timestamptz: 1184 }
 export class BinaryCopy {
   readonly #columns: number
   #bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  /** The same bytes: numbers are written a third faster through it than by the buffer's own methods. */
+  #view = viewOf(this.#bytes)
   /** What the last take gave, to be written over. */
   #spare: Buffer | undefined
   #at = SIGNATURE.copy(this.#bytes)
@@ -37,7 +39,7 @@ export class BinaryCopy {
   /** Begins a row; so many values must follow as the table has columns. */
   row(): void {
     this.#room(2)
-    this.#at = this.#bytes.writeInt16BE(this.#columns, this.#at)
+    this.#two(this.#columns)
     this.#rows++
   }
 
@@ -47,12 +49,12 @@ export class BinaryCopy {
 
   int2(value: number): void {
     this.#head(2, 2)
-    this.#at = this.#bytes.writeInt16BE(value, this.#at)
+    this.#two(value)
   }
 
   int4(value: number): void {
     this.#head(4, 4)
-    this.#at = this.#bytes.writeInt32BE(value, this.#at)
+    this.#four(value)
   }
 
   int8(value: number): void {
@@ -100,9 +102,10 @@ export class BinaryCopy {
   /** What a COPY is given; then all is forgotten. It holds until the next take: two buffers serve by turns. */
   take(): Buffer {
     this.#room(2)
+    this.#two(-1)
     const full = this.#bytes
-    const end = full.writeInt16BE(-1, this.#at)
-    this.#bytes = this.#spare ?? Buffer.allocUnsafeSlow(full.length)
+    const end = this.#at
+    this.#use(this.#spare ?? Buffer.allocUnsafeSlow(full.length))
     this.#spare = full
     this.#at = SIGNATURE.copy(this.#bytes)
     this.#rows = 0
@@ -114,31 +117,51 @@ export class BinaryCopy {
     for (let i = 0; i < count; i++) if (Number.isNaN(values[i]!)) nulls++
     const length = 20 + count * 4 + (count - nulls) * width
     this.#head(length, length)
-    for (const word of [1, nulls > 0 ? 1 : 0, oid, count, 1]) this.#at = this.#bytes.writeInt32BE(word, this.#at)
+    for (const word of [1, nulls > 0 ? 1 : 0, oid, count, 1]) this.#four(word)
     for (let i = 0; i < count; i++) {
       const value = values[i]!
       const isNull = Number.isNaN(value)
-      this.#at = this.#bytes.writeInt32BE(isNull ? -1 : width, this.#at)
+      this.#four(isNull ? -1 : width)
       if (!isNull) write(value)
     }
   }
 
   #head(length: number, bytes: number): void {
     this.#room(4 + bytes)
-    this.#at = this.#bytes.writeInt32BE(length, this.#at)
+    this.#four(length)
+  }
+
+  #two(value: number): void {
+    this.#view.setInt16(this.#at, value)
+    this.#at += 2
+  }
+
+  #four(value: number): void {
+    this.#view.setInt32(this.#at, value)
+    this.#at += 4
   }
 
   /** A whole number that a double holds, in eight bytes. */
   #eight(value: number): void {
     const upper = Math.floor(value / TWO_32)
-    this.#bytes.writeInt32BE(upper, this.#at)
-    this.#at = this.#bytes.writeUInt32BE(value - upper * TWO_32, this.#at + 4)
+    this.#view.setInt32(this.#at, upper)
+    this.#view.setUint32(this.#at + 4, value - upper * TWO_32)
+    this.#at += 8
   }
 
   #room(bytes: number): void {
     if (this.#at + bytes <= this.#bytes.length) return
     const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#at + bytes))
     this.#bytes.copy(larger, 0, 0, this.#at)
-    this.#bytes = larger
+    this.#use(larger)
   }
+
+  #use(bytes: Buffer): void {
+    this.#bytes = bytes
+    this.#view = viewOf(bytes)
+  }
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, byteLength)
 }

@@ -4,7 +4,7 @@ import { lostOf, type Merged, storedOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import { BinaryCopy } from './copy.ts'
 import { type AssemblyCounts, DayAssembler, type MeterDay } from './day-assembler.ts'
-import { entryArray, type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
+import { entryArray, type LayoutStaging, lockMeters, type MergeContext, metersTable } from './layout.ts'
 import { joinReopened, mergeMixed, takeOutSql } from './quarters.ts'
 import { element } from './schema.ts'
 
@@ -36,13 +36,20 @@ export class DayStaging implements LayoutStaging {
     this.#counts = this.#days.end()
   }
 
-  async merge(sql: Sql, context: MergeContext): Promise<Merged> {
-    const { schema: s, staging, isSmall, before } = context
-    const days = staging('days')
+  opening({ isSmall, before }: Pick<MergeContext, 'isSmall' | 'before'>): readonly string[] {
     // A few rows are looked up by their keys, however much the store has and whatever is known of the tables. Where rows
     // without keys are joined, that would take for ever.
     const byKeys = isSmall && before.length === 0 && !this.#counts.reopened
-    if (byKeys) await sql.run('SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off')
+    return [
+      metersTable,
+      metTable,
+      ...(byKeys ? ['SET LOCAL enable_hashjoin = off', 'SET LOCAL enable_mergejoin = off'] : [])
+    ]
+  }
+
+  async merge(sql: Sql, context: MergeContext): Promise<Merged> {
+    const { schema: s, staging, before } = context
+    const days = staging('days')
     const again = this.#counts.reopened ? await joinReopened(sql, days) : 0
     const theirs = `SELECT meter FROM ${s}.meter_days WHERE entries && ${entryArray(before)}`
     await lockMeters(sql, context, days, before.length > 0 ? theirs : 'NULL')
@@ -103,10 +110,11 @@ function withGaps(values: Float64Array, gaps: Float64Array | undefined, size: nu
   return gaps ? values.slice(0, size).map((value, i) => (Number.isNaN(gaps[i]!) ? Number.NaN : value)) : values
 }
 
+const metTable = `CREATE TEMP TABLE IF NOT EXISTS smt_met (meter integer, day date, direction smallint, had smallint,
+  kind text, PRIMARY KEY (meter, day, direction)) ON COMMIT DELETE ROWS`
+
 /** The merge of staged days: I6 for each quarter hour, most of it decided day by day. */
 async function mergeDays(sql: Sql, { schema: s, isSmall, sha256 }: MergeContext, staging: string): Promise<RowsStored> {
-  await sql.run(`CREATE TEMP TABLE IF NOT EXISTS smt_met (meter integer, day date, direction smallint, had smallint,
-    kind text, PRIMARY KEY (meter, day, direction)) ON COMMIT DELETE ROWS`)
   await sql.run(metSql(s, staging), [sha256])
   if (!isSmall) await sql.run('ANALYZE smt_met')
   const { stored, days } = await countDays(sql, staging)

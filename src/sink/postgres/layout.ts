@@ -34,6 +34,8 @@ export interface LayoutStaging {
   add(batch: IntervalBatch, entryId: number): void
   /** No more rows come. */
   end(): void
+  /** What the transaction begins with: the merge's temporary tables, and what the planner is told. */
+  opening(context: Pick<MergeContext, 'isSmall' | 'before'>): readonly string[]
   /** Merges what was copied, inside the caller's transaction. */
   merge(sql: Sql, context: MergeContext): Promise<Merged>
   /**
@@ -42,6 +44,10 @@ export interface LayoutStaging {
    */
   winnersSql(context: MergeContext): string
 }
+
+/** The table that {@link lockMeters} fills. */
+export const metersTable =
+  'CREATE TEMP TABLE IF NOT EXISTS smt_meters (meter integer PRIMARY KEY, esiid text NOT NULL UNIQUE) ON COMMIT DELETE ROWS'
 
 /**
  * The meters of the staged rows, new ones added, and of what stands in the store of an earlier reading: `smt_meters`,
@@ -57,8 +63,6 @@ export async function lockMeters(
   await sql.run(`INSERT INTO ${s}.meters (esiid)
     SELECT DISTINCT esiid FROM ${staged} n WHERE NOT EXISTS (SELECT FROM ${s}.meters m WHERE m.esiid = n.esiid)
     ORDER BY esiid ON CONFLICT DO NOTHING`)
-  await sql.run(`CREATE TEMP TABLE IF NOT EXISTS smt_meters (meter integer PRIMARY KEY, esiid text NOT NULL UNIQUE)
-    ON COMMIT DELETE ROWS`)
   await sql.run(`INSERT INTO smt_meters SELECT meter, esiid FROM ${s}.meters
     WHERE esiid IN (SELECT esiid FROM ${staged}) OR meter IN (${before}) ORDER BY meter FOR NO KEY UPDATE`)
   if (!isSmall) await sql.run('ANALYZE smt_meters')

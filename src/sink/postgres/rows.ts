@@ -3,7 +3,7 @@ import { AscendingKeys } from '../ascending-keys.ts'
 import { lostOf, type Merged, storedOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import { BinaryCopy } from './copy.ts'
-import { entryArray, type LayoutStaging, lockMeters, type MergeContext } from './layout.ts'
+import { entryArray, type LayoutStaging, lockMeters, type MergeContext, metersTable } from './layout.ts'
 
 /**
  * Staging of the layout `rows`: each interval as it comes, and which meter each batch's number means.
@@ -59,6 +59,10 @@ export class RowStaging implements LayoutStaging {
   }
 
   end(): void {}
+
+  opening(): readonly string[] {
+    return [metersTable]
+  }
 
   async merge(sql: Sql, context: MergeContext): Promise<Merged> {
     const { schema: s, staging, sha256, before } = context

@@ -112,7 +112,7 @@ export const layoutSql: Readonly<Record<StoreLayout, (s: string) => readonly str
     // one element where it holds for all; lines have two, the first and the step, where they rise evenly.
     `CREATE TABLE ${s}.meter_days (
        start timestamptz NOT NULL,
-       meter integer NOT NULL REFERENCES ${s}.meters,
+       meter integer NOT NULL,
        day date NOT NULL,
        direction smallint NOT NULL,
        filled smallint NOT NULL,

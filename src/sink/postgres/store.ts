@@ -9,6 +9,9 @@ import { layoutSql, migrations, SCHEMA_VERSION, type StoreLayout, storeSql } fro
 const MOST_ATTEMPTS = 6
 const FIRST_PAUSE_MS = 20
 
+/** Entries whose numbers are fetched at once. */
+const ENTRY_IDS = 32
+
 /** The first that knows MERGE. */
 const OLDEST_MAJOR = 15
 
@@ -35,6 +38,8 @@ export class PostgresStore {
   readonly #pool: PostgresPool
   readonly #isOurs: boolean
   readonly #timeoutMs: number
+  /** Numbers for entries to come, the next one last. */
+  readonly #entryIds: number[] = []
 
   private constructor(pool: PostgresPool, isOurs: boolean, options: PostgresStoreOptions) {
     this.#pool = pool
@@ -76,17 +81,27 @@ export class PostgresStore {
     }
   }
 
-  /** All of the work, or nothing of it; again when it lost against another transaction. */
-  async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+  /** All of the work, or nothing of it; again when it lost against another transaction. `opening` comes before it. */
+  async transaction<T>(work: (sql: Sql) => Promise<T>, opening: readonly string[] = []): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.session(sql => inTransaction(sql, work))
+        return await this.session(sql => inTransaction(sql, work, opening))
       } catch (error) {
         const code = (error as { cause?: { code?: string } }).cause?.code
         if (attempt === MOST_ATTEMPTS || code === undefined || !lost.has(code)) throw error
         await pause(FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random()))
       }
     }
+  }
+
+  /** A number for an entry. Some are fetched ahead; those that are not used stay unused. */
+  async newEntryId(): Promise<number> {
+    if (this.#entryIds.length === 0) {
+      const query = `SELECT nextval('${this.schema}.entry_ids') AS id FROM generate_series(1, ${ENTRY_IDS})`
+      const rows = await this.session(sql => sql.rows(query))
+      this.#entryIds.push(...rows.map(({ id }) => Number(id)).reverse())
+    }
+    return this.#entryIds.pop()!
   }
 
   async close(): Promise<void> {

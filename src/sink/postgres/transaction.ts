@@ -68,9 +68,9 @@ export class PostgresTransaction implements SinkTransaction {
     const pieces = isSmall ? piecesOf(tables) : []
     return this.#store.transaction(async sql => {
       // Before the claim is locked: a worker that is frozen in the middle of a COPY must not keep others from the file.
-      if (isSmall) await this.#copyTemporarily(sql, pieces)
+      await this.#copy(sql, pieces)
       return this.#merge(sql, account, closing)
-    })
+    }, this.#opening(isSmall))
   }
 
   async rollback(): Promise<void> {
@@ -86,8 +86,6 @@ export class PostgresTransaction implements SinkTransaction {
     const { sha256 } = payloadOf(closing.evidence.fetched, closing.evidence.opened)
     const first = await findPayloadIn(sql, s, sha256)
     if (first && !this.#claim.isReplay) return { duplicateOf: first }
-    // With PostgreSQL's own 4 MB, joins of a large file's rows with the store's spill to disk.
-    await sql.run("SET LOCAL work_mem = '64MB'")
     await dropEntries(sql, s, this.#before)
     await writeEntries(sql, s, fileId, account, this.#entryIds)
     const staging = (suffix: string) => this.#table(suffix)
@@ -143,12 +141,22 @@ export class PostgresTransaction implements SinkTransaction {
     return prefix
   }
 
-  /** Tables that stay with the connection, empty: to make and drop them for each file costs more than to fill them. */
-  async #copyTemporarily(sql: Sql, pieces: readonly Piece[]): Promise<void> {
-    for (const { suffix, columns } of this.#staging.tables) {
-      await sql.run(`CREATE TEMP TABLE IF NOT EXISTS ${temporary(suffix)} (${columns}) ON COMMIT DELETE ROWS`)
-    }
-    await this.#copy(sql, pieces)
+  /**
+   * What the commit's transaction begins with. Temporary tables stay with the connection, empty: to make and drop them for
+   * each file costs more than to fill them.
+   */
+  #opening(isSmall: boolean): readonly string[] {
+    const staging = this.#staging.tables.map(
+      ({ suffix, columns }) => `CREATE TEMP TABLE IF NOT EXISTS ${temporary(suffix)} (${columns}) ON COMMIT DELETE ROWS`
+    )
+    return [
+      // Of tables that are there already the server would tell each time.
+      'SET LOCAL client_min_messages = warning',
+      // With PostgreSQL's own 4 MB, joins of a large file's rows with the store's spill to disk.
+      "SET LOCAL work_mem = '64MB'",
+      ...(isSmall ? staging : []),
+      ...this.#staging.opening({ isSmall, before: this.#before })
+    ]
   }
 
   async #copy(sql: Sql, pieces: readonly Piece[]): Promise<void> {
@@ -159,9 +167,7 @@ export class PostgresTransaction implements SinkTransaction {
   async #entryId(index: number): Promise<number> {
     const known = this.#entryIds.get(index)
     if (known !== undefined) return known
-    const query = `SELECT nextval('${this.#store.schema}.entry_ids') AS id`
-    const [row] = await this.#store.session(sql => sql.rows(query))
-    const id = Number(row!.id)
+    const id = await this.#store.newEntryId()
     this.#entryIds.set(index, id)
     return id
   }
