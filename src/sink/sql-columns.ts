@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { LedgerRecord, RecordQuery } from '../ledger/ledger.ts'
 import type { LedgerFile, Receipt, RowsStored } from '../ledger/receipt.ts'
 import type { EntryAccount } from '../parse/file-account.ts'
@@ -102,8 +103,10 @@ export function recordCondition(
   const conditions: string[] = []
   if (fingerprint !== undefined) conditions.push(`fingerprint = ${bind(fingerprint)}`)
   if (path !== undefined) {
-    const [whole, name, end] = [bind(path), bind(path), bind(`/${path}`)]
-    conditions.push(`(path = ${whole} OR name = ${name} OR right(path, ${path.length + 1}) = ${end})`)
+    // A path that ends so belongs to a file of this name, and names have an index.
+    const [whole, name] = [bind(path), bind(basename(path))]
+    const end = path.includes('/') ? ` AND right(path, ${path.length + 1}) = ${bind(`/${path}`)}` : ''
+    conditions.push(`(path = ${whole} OR name = ${name}${end})`)
   }
   if (states) conditions.push(`state IN (${states.map(bind).join(', ') || 'NULL'})`)
   if (isReplayDue !== undefined) conditions.push(`replay_due = ${bind(isReplayDue)}`)

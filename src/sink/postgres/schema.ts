@@ -41,6 +41,7 @@ export const migrations: readonly ((s: string) => readonly string[])[] = [
      )`,
     `CREATE UNIQUE INDEX ON ${s}.files (payload_sha256) WHERE state = 'committed'`,
     `CREATE INDEX ON ${s}.files (path)`,
+    `CREATE INDEX ON ${s}.files (name)`,
     `CREATE INDEX ON ${s}.files (updated_at) WHERE state NOT IN ('committed', 'duplicate', 'ignored')`,
     `CREATE SEQUENCE ${s}.entry_ids`,
     `CREATE TABLE ${s}.entries (
