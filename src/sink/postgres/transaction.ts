@@ -12,7 +12,7 @@ import { RowStaging } from './rows.ts'
 import type { PostgresStore } from './store.ts'
 
 /** Bytes that wait before they are copied. */
-const COPY_BYTES = 4 * 1024 * 1024
+const COPY_BYTES = 1024 * 1024
 
 /** A file of no more bytes is copied by its commit: 400 meter-days, or 6,000 rows. */
 const SMALL_BYTES = 512 * 1024
