@@ -29,6 +29,7 @@ export interface SftpFaults {
 export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, send: (bytes: number) => boolean): void {
   const handles = new Map<number, Handle>()
   let lastHandle = 0
+  let isClosed = false
 
   /** Answers with what `work` does; what it throws becomes a status. */
   const attempt = (request: number, work: () => Promise<void>): void => {
@@ -86,6 +87,7 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
     attempt(request, async () => {
       const file = await tree.open(at)
       if (file === undefined) sftp.status(request, STATUS_CODE.NO_SUCH_FILE)
+      else if (isClosed) await file.close()
       else keep(request, { path: at, file })
     })
   })
@@ -123,6 +125,7 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
   // A client that says it has ended waits for the same from here.
   sftp.on('end', () => sftp.end())
   sftp.on('close', () => {
+    isClosed = true
     for (const handle of handles.values()) if ('file' in handle) handle.file.close().catch(() => {})
     handles.clear()
   })

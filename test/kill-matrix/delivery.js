@@ -70,8 +70,9 @@ export async function makeDelivery(folder, seed) {
 
   for (let order = 0; order < ORDERS; order++)
     write(join(folder, String(order)), files, randomFrom(seed, 'order', order))
+  // So many days that some are copied before the file's end: the last 512 are held, and a megabyte waits for a copy.
   const large = makeIntervalReport(
-    Array.from({ length: 600 }, (_, i) => makeMeterDay({ esiid: makeEsiid(100 + i), date: '2025-07-14', seed }))
+    Array.from({ length: 1700 }, (_, i) => makeMeterDay({ esiid: makeEsiid(100 + i), date: '2025-07-14', seed }))
   )
   const withLarge = [
     ...files,
