@@ -21,6 +21,18 @@ export class FileLock {
   /** Takes the lock of the ledger at `path`. One whose holder is gone is taken over; others get `STORE_BUSY`. */
   static async take(path: string): Promise<FileLock> {
     const lock = `${path}.lock`
+    // This process's own come first and go last: to the file system its holders look like one.
+    if (held.has(lock)) throw busy(lock)
+    held.add(lock)
+    try {
+      return await FileLock.#take(path, lock)
+    } catch (error) {
+      held.delete(lock)
+      throw error
+    }
+  }
+
+  static async #take(path: string, lock: string): Promise<FileLock> {
     try {
       await mkdir(dirname(lock), { recursive: true })
       for (let attempt = 0; attempt < 2; attempt++) {
@@ -32,12 +44,10 @@ export class FileLock {
     } catch (cause) {
       throw new SinkError('STORE_OPEN', 'the ledger cannot be locked', { file: path, cause })
     }
-    // Its name is told: after a restart of the machine the number in it may be a stranger's.
-    throw new SinkError('STORE_BUSY', 'another process holds the ledger', { file: lock })
+    throw busy(lock)
   }
 
   static async #name(path: string, file: FileHandle): Promise<FileLock> {
-    held.add(path)
     const lock = new FileLock(path, file)
     try {
       await file.writeFile(String(process.pid))
@@ -56,6 +66,11 @@ export class FileLock {
     await this.#file.close()
     held.delete(this.#path)
   }
+}
+
+/** Its name is told: after a restart of the machine the number in it may be a stranger's. */
+function busy(lock: string): SinkError {
+  return new SinkError('STORE_BUSY', 'another process holds the ledger', { file: lock })
 }
 
 function undefinedIfThere(error: NodeJS.ErrnoException): undefined {
@@ -91,9 +106,8 @@ async function takeAway(lock: string): Promise<boolean> {
   }
 }
 
-/** Whether the process that a lock names is there. Its own number in a lock it does not hold is a dead one's. */
+/** Whether another process that a lock names is there. This one's number in a lock it does not hold is a dead one's. */
 async function isHeld(lock: string): Promise<boolean> {
-  if (held.has(lock)) return true
   const holder = await readFile(lock, 'utf8').catch(() => '')
   if (holder !== '') return Number(holder) !== process.pid && isAlive(Number(holder))
   const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: 0 }))

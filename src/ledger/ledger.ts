@@ -60,7 +60,7 @@ export interface Ledger {
   retry(fingerprint: string): Promise<boolean>
   /**
    * Forgets a file of which nothing is stored. False when something is, when the ledger does not know it, or when somebody
-   * has it.
+   * has it or had it when he was heard of last: the next run takes it over.
    */
   forget(fingerprint: string): Promise<boolean>
   close(): Promise<void>
@@ -197,8 +197,16 @@ export function retried({ state }: Pick<LedgerRecord, 'state'>): Pick<LedgerReco
 }
 
 /** Whether something of a file is stored. What another system took over stands in the ledger as if it were in. */
-export function isStored({ state, receipt }: Pick<LedgerRecord, 'state' | 'receipt'>): boolean {
+function isStored({ state, receipt }: Pick<LedgerRecord, 'state' | 'receipt'>): boolean {
   return state === 'committed' && receipt?.reason?.code !== 'POSTED'
+}
+
+/**
+ * Whether a file may be forgotten: nothing of it is stored, and no worker has it or had it when he was heard of last. He
+ * may come back, and the epoch that keeps him out would be forgotten too.
+ */
+export function mayBeForgotten(record: LedgerRecord): boolean {
+  return !isStored(record) && record.leaseUntil === null
 }
 
 /** The error of a worker whose claim passed to another. */

@@ -6,11 +6,11 @@ import {
   type ClaimOptions,
   fenced,
   fingerprintOf,
-  isStored,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
   MOST_RECORDS,
+  mayBeForgotten,
   type RecordQuery,
   refusalOf,
   retried,
@@ -94,7 +94,7 @@ export class MemoryLedger implements Ledger {
   }
 
   forget(fingerprint: string): Promise<boolean> {
-    return this.#change(fingerprint, record => (isStored(record) ? undefined : this.keep(fingerprint, undefined)))
+    return this.#change(fingerprint, record => (mayBeForgotten(record) ? this.keep(fingerprint, undefined) : undefined))
   }
 
   /** Changes a record that nobody has; tells whether it did. */

@@ -2,23 +2,39 @@
 export class OpenedOnce<T extends { close(): Promise<void> }> {
   readonly #open: () => Promise<T>
   #opened: Promise<T> | undefined
+  #closing: Promise<void> | undefined
 
   constructor(open: () => Promise<T>) {
     this.#open = open
   }
 
   get(): Promise<T> {
-    this.#opened ??= this.#open().catch(error => {
+    this.#opened ??= this.#openAnew().catch(error => {
       this.#opened = undefined
       throw error
     })
     return this.#opened
   }
 
-  /** Closes it, if it is open; the next use opens it anew. */
-  async close(): Promise<void> {
-    const opened = await this.#opened?.catch(() => undefined)
+  /** Closes it, if it is open, once for all who ask; the next use opens it anew when it is closed. */
+  close(): Promise<void> {
+    const opened = this.#opened
+    if (!opened) return this.#closing ?? Promise.resolve()
     this.#opened = undefined
-    await opened?.close()
+    const closing = opened
+      .then(
+        it => it.close(),
+        () => {}
+      )
+      .finally(() => {
+        if (this.#closing === closing) this.#closing = undefined
+      })
+    this.#closing = closing
+    return closing
+  }
+
+  async #openAnew(): Promise<T> {
+    await this.#closing?.catch(() => {})
+    return this.#open()
   }
 }

@@ -52,7 +52,9 @@ export interface SinkTransaction {
  */
 export abstract class Sink implements AsyncDisposable {
   readonly #ledger = new OpenedOnce(() => this.openLedger())
-  #closing: Promise<unknown> = Promise.resolve()
+  /** The commit under way. */
+  #committing: Promise<unknown> = Promise.resolve()
+  readonly #streams = new Set<SinkStream>()
 
   /** Whether intervals of other lengths than 15 minutes may come: true where the store says how long each one is. */
   protected readonly takesAnyLength: boolean = false
@@ -73,13 +75,16 @@ export abstract class Sink implements AsyncDisposable {
 
   /** One Node stream for one file. Ends in a receipt, see {@link SinkStream.receipt}. */
   stream(file: IngestFile, options: ClaimOptions = {}): SinkStream {
-    return new SinkStream(file, {
+    const stream = new SinkStream(file, {
       claim: async () => (await this.ledger()).claim(labelOf(file), options),
       begin: claim => this.begin(file, claim),
       ledger: () => this.ledger(),
       takesAnyLength: this.takesAnyLength,
       inTurn: work => (this.commitsInTurn ? this.#oneAtATime(work) : work())
     })
+    this.#streams.add(stream)
+    stream.once('close', () => this.#streams.delete(stream))
+    return stream
   }
 
   /** Writes down why a listed file was not offered. */
@@ -89,7 +94,9 @@ export abstract class Sink implements AsyncDisposable {
     return { ...receipt, known }
   }
 
+  /** Ends what is under way, whose files go back, and closes what is open. The next use opens it anew. */
   async close(): Promise<void> {
+    await Promise.all(Array.from(this.#streams, stream => stream.endWithSink()))
     await this.#ledger.close()
   }
 
@@ -103,8 +110,8 @@ export abstract class Sink implements AsyncDisposable {
   }
 
   #oneAtATime<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#closing.then(work, work)
-    this.#closing = turn.catch(() => {})
+    const turn = this.#committing.then(work, work)
+    this.#committing = turn.catch(() => {})
     return turn
   }
 }
@@ -135,6 +142,7 @@ export class SinkStream extends Writable {
   #working: Promise<unknown> = Promise.resolve()
   /** Renews the claim while work goes on. */
   #heartbeat: NodeJS.Timeout | undefined
+  #renewing: Promise<void> = Promise.resolve()
 
   /** @internal Made by {@link Sink.stream}. */
   constructor(file: IngestFile, hooks: SinkHooks) {
@@ -157,6 +165,15 @@ export class SinkStream extends Writable {
       })
     }
     return this.#claim !== undefined
+  }
+
+  /** Ends the stream, if nothing has, and waits until it is over. @internal Called by {@link Sink.close}. */
+  async endWithSink(): Promise<void> {
+    if (this.closed) return
+    const closed = new Promise(resolve => this.once('close', resolve))
+    // An error that nobody listens for would end the process.
+    this.destroy(this.listenerCount('error') > 0 ? new AbortError({ file: this.#file.path }) : undefined)
+    await closed
   }
 
   override _construct(ready: (error?: Error | null) => void): void {
@@ -185,7 +202,9 @@ export class SinkStream extends Writable {
     this.#receipt = known
     if (claim) {
       this.#claim = claim
-      this.#heartbeat = setInterval(() => void this.#renew(claim), claim.leaseMs / 3).unref()
+      this.#heartbeat = setInterval(() => {
+        this.#renewing = this.#renew(claim)
+      }, claim.leaseMs / 3).unref()
       this.#transaction = await this.#hooks.begin(claim)
     }
     this.emit('claimed')
@@ -234,6 +253,8 @@ export class SinkStream extends Writable {
     if (this.destroyed) throw new AbortError({ file: this.#file.path })
     const ledger = await this.#hooks.ledger()
     clearInterval(this.#heartbeat)
+    // One that was sent would wait for the commit, and then find the claim settled.
+    await this.#renewing
     await ledger.renew(claim, 'staged')
     const payload = payloadOf(evidence.fetched, evidence.opened)
     let first = await ledger.findPayload(payload.sha256)

@@ -105,7 +105,7 @@ export function recordCondition(
   if (path !== undefined) {
     // A path that ends so belongs to a file of this name, and names have an index.
     const [whole, name] = [bind(path), bind(basename(path))]
-    const end = path.includes('/') ? ` AND right(path, ${path.length + 1}) = ${bind(`/${path}`)}` : ''
+    const end = path.includes('/') ? ` AND right(path, ${[...path].length + 1}) = ${bind(`/${path}`)}` : ''
     conditions.push(`(path = ${whole} OR name = ${name}${end})`)
   }
   if (states) conditions.push(`state IN (${states.map(bind).join(', ') || 'NULL'})`)

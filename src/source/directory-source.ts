@@ -136,15 +136,23 @@ const disposer: Disposer = {
   async move(from, to) {
     // Renaming would write over what stands there; linking and copying refuse to.
     await link(from, to)
-      .catch(error =>
-        errnoOf(error) === 'EEXIST' ? Promise.reject(error) : copyFile(from, to, constants.COPYFILE_EXCL)
-      )
+      .catch(error => (errnoOf(error) === 'EEXIST' ? Promise.reject(error) : copyUnchanged(from, to)))
       .catch(named(from, `the file cannot be moved to ${to}`, disposing))
     await this.remove(from)
   },
   async remove(path) {
     await unlink(path).catch(named(path, 'the file cannot be deleted', disposing))
   }
+}
+
+/** Copies to another file system. That takes a while, and what came under the name meanwhile must not be deleted. */
+async function copyUnchanged(from: string, to: string): Promise<void> {
+  const before = await lstat(from)
+  await copyFile(from, to, constants.COPYFILE_EXCL)
+  const { ino, size, mtimeMs } = await lstat(from)
+  if (ino === before.ino && size === before.size && mtimeMs === before.mtimeMs) return
+  await unlink(to)
+  throw new SourceError('TRANSFER_CHANGED', 'the file changed while it was moved', { file: from })
 }
 
 async function lstatIfThere(path: string): Promise<Stats | undefined> {
@@ -173,6 +181,7 @@ type Codes = readonly [missing: ErrorCode, denied: ErrorCode, failed: ErrorCode]
 /** Throws the system's error under our name. */
 function named(path: string, what: string, codes: Codes = ['FILE_NOT_FOUND', 'FILE_PERMISSION', 'FILE_READ']) {
   return (cause: unknown): never => {
+    if (cause instanceof SourceError) throw cause
     const [missing, denied, failed] = codes
     const place = { file: path, cause }
     const errno = errnoOf(cause)

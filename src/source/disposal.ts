@@ -38,7 +38,7 @@ export async function dispose(
     return { action: 'moved', to }
   } catch (error) {
     // A file of this name was taken before: the report was delivered again, with other content.
-    if (!(error instanceof IngestError)) throw error
+    if (!(error instanceof IngestError) || error.code === 'TRANSFER_CHANGED') throw error
     const beside = `${to}.${entry.modifiedAt}`
     await disposer.move(entry.path, beside).catch(() => {
       throw error

@@ -43,7 +43,7 @@ export class SftpLister implements Lister, Origin, Disposer {
     const listed: Listed[] = []
     for (const entry of entries) {
       // A name with a slash cannot be one; such an entry points elsewhere.
-      if (entry.filename === '' || entry.filename.includes('/')) continue
+      if (entry.filename === '' || /[/\0]/.test(entry.filename)) continue
       const path = posix.join(directory, entry.filename)
       const attributes = entry.attrs.size === undefined ? await this.#session.lstat(path) : entry.attrs
       if (attributes === undefined) continue

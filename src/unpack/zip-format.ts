@@ -55,7 +55,8 @@ export function readHeader(signature: typeof LOCAL | typeof CENTRAL, bytes: Buff
   const sizes = { compressedSize: bytes.readUInt32LE(at + 12), size: bytes.readUInt32LE(at + 16) }
   return {
     // Bit 11: UTF-8. Without it CP437, which for the names we know is ASCII.
-    name: bytes.toString((flags & 0x800) !== 0 ? 'utf8' : 'latin1', fixed, nameEnd),
+    // No name has a NUL, and databases take no text with one.
+    name: bytes.toString((flags & 0x800) !== 0 ? 'utf8' : 'latin1', fixed, nameEnd).replaceAll('\0', '\ufffd'),
     method: bytes.readUInt16LE(at + 2),
     encrypted: (flags & 0x2041) !== 0,
     hasDescriptor: (flags & 8) !== 0,

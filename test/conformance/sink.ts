@@ -141,6 +141,15 @@ export function testSink(name: string, open: (folder: string) => SinkStand): voi
       await sink.close()
     })
 
+    test('takes a file in a ZIP archive whose name has a NUL, which no database takes', async () => {
+      const { sink, rows } = stand()
+      const { bytes, expected } = makeIntervalReport(days(1))
+      const receipt = await deliver(sink, fileOf('a.zip', makeZip([{ name: 'Interval\0Usage.CSV', bytes }])))
+      expect(receipt).toMatchObject({ state: 'committed', entries: [{ name: 'Interval\ufffdUsage.CSV' }] })
+      expect(await visible(rows)).toEqual(rowsOf(expected()))
+      await sink.close()
+    })
+
     test('knows a file that it has taken, and drains it', async () => {
       const { sink, rows } = stand()
       const file = fileOf('a.csv', makeIntervalReport(days(2)).bytes)
@@ -349,6 +358,22 @@ export function testSink(name: string, open: (folder: string) => SinkStand): voi
         await sink.close()
       })
 
+      test('that is under way when the sink is closed; the next use takes it', async () => {
+        const { sink, rows } = stand()
+        const stream = sink.stream(file)
+        const error = new Promise<Error>(resolve => stream.once('error', resolve))
+        await stream.wanted()
+        stream.write((await readParts(file))[0])
+        await sink.close()
+        expect(stream.closed).toBe(true)
+        expect(await error).toMatchObject({ code: 'ABORTED', file: 'a.csv' })
+        expect(stream.receipt).toMatchObject({ state: 'seen', reason: { code: 'ABORTED' } })
+        expect(await rows()).toEqual([])
+        expect(await deliver(sink, file)).toMatchObject({ state: 'committed' })
+        expect(await visible(rows)).toEqual(rowsOf(report.expected()))
+        await sink.close()
+      })
+
       test('whose source breaks off; the next run tries it again', async () => {
         const { sink, rows } = stand()
         const broken = new SourceError('SFTP_DISCONNECTED', 'the connection broke', { file: 'a.csv' })
@@ -444,6 +469,8 @@ export function testSink(name: string, open: (folder: string) => SinkStand): voi
       await deliver(sink, fileOf('a.csv', makeIntervalReport(days(1)).bytes))
       await sink.close()
       await sink.close()
+      await deliver(sink, fileOf('b.csv', makeIntervalReport(days(1, '2025-07-15')).bytes))
+      await Promise.all([sink.close(), sink.close()])
       expect(await sink[Symbol.asyncDispose]()).toBeUndefined()
     })
   })

@@ -40,7 +40,7 @@ const postgres = {
   'claim sent': firstClaim('sent'),
   'transaction begun': query('answered', /SET LOCAL work_mem/),
   'in the middle of a copy': query('sent', /^COPY/, ({ since }) => since === undefined),
-  'in the middle of a copy by the commit': query('sent', /^COPY smt_staged/),
+  'in the middle of a copy by the commit': query('sent', /^COPY \S*smt_staged/),
   'before staged': query('before', /^UPDATE/, ({ values }) => values?.includes('staged')),
   'after the claim': firstClaim('answered'),
   'after listing': query('before', /^INSERT INTO \S+\.files/),

@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { FileLedger } from '../../src/ledger/file-ledger.ts'
+import { FileLock } from '../../src/ledger/file-lock.ts'
 import { failed, passedOver } from '../../src/ledger/receipt.ts'
 import { scratchFolder } from '../support/scratch.ts'
 import { corrupt, dropped, file, taken, testLedger } from './support.ts'
@@ -277,5 +278,22 @@ test('a dead process’s lock goes to one of many that want it', async () => {
     expect(winners).toHaveLength(1)
     await winners[0]!.close()
     expect(existsSync(`${path}.lock.takeover`)).toBe(false)
+  }
+})
+
+test('one process holds it once, also while it is being given back', async () => {
+  const path = newPath()
+  for (let round = 0; round < 100; round++) {
+    const first = await FileLock.take(path)
+    const takers: Promise<FileLock | undefined>[] = []
+    const released = first.release()
+    for (let turn = 0; turn < 4; turn++) {
+      takers.push(FileLock.take(path).catch(() => undefined))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    const taken = (await Promise.all(takers)).filter(lock => lock !== undefined)
+    expect(taken.length).toBeLessThanOrEqual(1)
+    await released
+    for (const lock of taken) await lock.release()
   }
 })

@@ -5,6 +5,7 @@ import { ingest } from '../../src/ingest.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import type { Receipt } from '../../src/ledger/receipt.ts'
 import { IntervalParser } from '../../src/parse/interval-parser.ts'
+import { DuckDbStore } from '../../src/sink/duckdb/store.ts'
 import { DuckDbSink } from '../../src/sink/duckdb.ts'
 import { DirectorySource } from '../../src/source/directory-source.ts'
 import { makeEsiid, makeIntervalReport, makeZip, reissueMeterDay } from '../../src/testing/index.ts'
@@ -546,3 +547,19 @@ function inboxOf(folder: string, content: string | Buffer): string {
   writeFileSync(join(inbox, 'z.csv'), content)
   return inbox
 }
+
+test('a store is open, and nobody else’s, until the last connection is given back', async () => {
+  const options = { path: join(scratchFolder(), 'a.duckdb'), memoryLimit: '128MB', threads: 1 }
+  const store = await DuckDbStore.open(options)
+  const connections = [await store.connect(), await store.connect()]
+  let isClosed = false
+  const closing = store.close().then(() => (isClosed = true))
+  for (const connection of connections) {
+    await connection.run('SELECT 1')
+    expect(isClosed).toBe(false)
+    await expect(DuckDbStore.open(options)).rejects.toMatchObject({ code: 'STORE_BUSY' })
+    store.disconnect(connection)
+  }
+  await closing
+  await (await DuckDbStore.open(options)).close()
+})

@@ -6,7 +6,7 @@ import { PostgresLedger } from '../../src/sink/postgres/ledger.ts'
 import { hasReadings, readingSpan, schemaText } from '../../src/sink/postgres/schema.ts'
 import { PostgresStore } from '../../src/sink/postgres/store.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
-import { makeEsiid } from '../../src/testing/index.ts'
+import { makeEsiid, makeZip } from '../../src/testing/index.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
 import { testReplayingSink } from '../conformance/replaying-sink.ts'
@@ -27,6 +27,19 @@ describe.each(['days', 'rows'] as const)('layout %s', layout => {
   testDurableSink('PostgresSink', open)
   testMergingSink('PostgresSink', open)
   testReplayingSink('PostgresSink', open)
+
+  test('I6: entries have numbers in their order, also one without rows before one that has some', async () => {
+    const schema = schemaFor(`${scratchFolder()}o'brien`)
+    const sink = new PostgresSink({ connectionString: postgres.connectionString, schema, layout })
+    const zip = makeZip([
+      { name: 'notes.txt', bytes: Buffer.from('nothing to see\n') },
+      { name: 'a.csv', bytes: Buffer.from(csv([{}])) }
+    ])
+    expect(await deliver(sink, fileOf('a.zip', zip))).toMatchObject({ state: 'committed' })
+    await sink.close()
+    const query = `SELECT ordinal FROM "${schema}".entries ORDER BY entry_id`
+    expect(await queryPostgres(postgres.connectionString, query)).toEqual([{ ordinal: 0 }, { ordinal: 1 }])
+  })
 
   test('the schema as text makes a store like one that was opened', async () => {
     const { connectionString } = postgres
@@ -202,3 +215,57 @@ async function provenance(schema: string): Promise<string[]> {
   )
   return rows.map(({ row }) => row as string).sort()
 }
+
+describe('a store of PostgreSQL', () => {
+  const openStore = (over: Partial<Parameters<typeof PostgresStore.open>[0]> = {}) =>
+    PostgresStore.open({
+      pool: undefined,
+      connectionString: postgres.connectionString,
+      schema: schemaFor(scratchFolder()),
+      layout: 'days',
+      timeoutMs: 60_000,
+      ...over
+    })
+
+  test('I6: numbers entries in rising order, however many files ask at once', async () => {
+    const store = await openStore()
+    await Promise.all(Array.from({ length: 5 }, () => store.newEntryId()))
+    const ids: number[] = []
+    while (ids.length < 200) ids.push(await store.newEntryId())
+    expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b))
+    await store.close()
+  })
+
+  test('I6: sees what others committed while it waited, whatever the database has by itself', async () => {
+    const url = new URL(postgres.connectionString)
+    url.searchParams.set('options', '-c default_transaction_isolation=serializable')
+    const store = await openStore({ connectionString: url.href })
+    const ask = () => store.transaction(sql => sql.rows('SHOW transaction_isolation'))
+    expect(await ask()).toEqual([{ transaction_isolation: 'read committed' }])
+    await store.close()
+  })
+
+  test('waits for a connection for as long as others use them', async () => {
+    const store = await openStore({ timeoutMs: 1000 })
+    const sleep = () => store.session(sql => sql.rows('SELECT pg_sleep(0.6)'))
+    expect(await Promise.all(Array.from({ length: 16 }, sleep))).toHaveLength(16)
+    await store.close()
+  })
+
+  test('keeps to its own temporary tables, although a table of a user is found before them', async () => {
+    const url = new URL(postgres.connectionString)
+    const schema = schemaFor(`${scratchFolder()}user`)
+    url.searchParams.set('options', `-c search_path=${schema},pg_temp`)
+    const tables = ['smt_met', 'smt_meters', 'smt_numbers', 'smt_winners', 'smt_staged_days', 'smt_staged_rows']
+    await queryPostgres(postgres.connectionString, `CREATE SCHEMA "${schema}"`)
+    for (const table of tables) {
+      await queryPostgres(postgres.connectionString, `CREATE TABLE "${schema}".${table} (mine text)`)
+    }
+    for (const layout of ['days', 'rows'] as const) {
+      const sink = new PostgresSink({ connectionString: url.href, schema: schemaFor(scratchFolder()), layout })
+      // The second reading of one interval makes the file choose winners.
+      expect(await deliver(sink, fileOf('a.csv', csv([{}, {}])))).toMatchObject({ state: 'committed' })
+      await sink.close()
+    }
+  })
+})

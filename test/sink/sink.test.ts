@@ -1,6 +1,12 @@
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { ConfigError, SinkError } from '../../src/errors.ts'
 import { type IngestFile, type Interval, type RowsStored, Sink, type SinkTransaction } from '../../src/index.ts'
+import type { Claim } from '../../src/ledger/ledger.ts'
+import { MemoryLedger } from '../../src/ledger/memory-ledger.ts'
+import type { Receipt } from '../../src/ledger/receipt.ts'
+import { IntervalParser } from '../../src/parse/interval-parser.ts'
 import { makeIntervalReport } from '../../src/testing/index.ts'
 import { closedOf, days, deliver, failing, fileOf, readParts, rowText, testSink } from '../conformance/sink.ts'
 
@@ -213,6 +219,30 @@ test('a ledger that could not be opened is tried again', async () => {
   await sink.close()
   busy = false
   expect(await deliver(sink, file)).toMatchObject({ state: 'committed' })
+})
+
+test('a renewal that is slower than the commit takes nothing back', async () => {
+  // One that was sent before the commit, and gets its answer after it.
+  class SlowLedger extends MemoryLedger {
+    override async renew(claim: Claim, state: 'claimed' | 'staged') {
+      if (state === 'claimed') await pause(300)
+      return super.renew(claim, state)
+    }
+    override async settle(claim: Claim, receipt: Receipt, costsAttempt?: boolean) {
+      await super.settle(claim, receipt, costsAttempt)
+      await pause(400)
+    }
+  }
+  class SlowSink extends ArraySink {
+    protected override async openLedger() {
+      return new SlowLedger()
+    }
+  }
+  const stream = new SlowSink().stream(file, { leaseMs: 300 })
+  await stream.wanted()
+  await pause(150)
+  await pipeline(file.stream(), new IntervalParser().stream(file), stream)
+  expect(stream.receipt).toMatchObject({ state: 'committed' })
 })
 
 test('I7: refuses a store whose counts do not add up to the accepted rows', async () => {

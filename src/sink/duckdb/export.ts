@@ -16,7 +16,7 @@ export async function takeSnapshot<T>(
     return await guarded(store.path, () => inTransaction(connection, sql => work(snapshotOf(sql))))
   } finally {
     signal?.removeEventListener('abort', interrupt)
-    connection.closeSync()
+    store.disconnect(connection)
   }
 }
 

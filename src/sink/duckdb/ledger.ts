@@ -5,11 +5,11 @@ import {
   type ClaimOptions,
   fenced,
   fingerprintOf,
-  isStored,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
   MOST_RECORDS,
+  mayBeForgotten,
   type RecordQuery,
   refusalOf,
   retried,
@@ -117,7 +117,7 @@ export class DuckDbLedger implements Ledger {
 
   forget(fingerprint: string): Promise<boolean> {
     return this.#change(fingerprint, async (sql, { id, record }) => {
-      if (isStored(record)) return false
+      if (!mayBeForgotten(record)) return false
       return (await sql.run('DELETE FROM files WHERE file_id = $id', { id })) > 0
     })
   }

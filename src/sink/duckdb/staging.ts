@@ -44,6 +44,7 @@ export function pieceTypes({ UINTEGER, DOUBLE, UTINYINT }: DuckDb): readonly Duc
  */
 export class DuckDbStaging {
   readonly connection: DuckDBConnection
+  readonly #store: DuckDbStore
   readonly #meters: DuckDBAppender
   readonly #keys = new AscendingKeys()
   readonly #numbers = new Map<string, number>()
@@ -59,16 +60,22 @@ export class DuckDbStaging {
   readonly #number = new Uint32Array(CHUNK)
   readonly #entry = new Uint32Array(CHUNK)
 
-  private constructor(duckdb: DuckDb, connection: DuckDBConnection, meters: DuckDBAppender) {
+  private constructor(store: DuckDbStore, connection: DuckDBConnection, meters: DuckDBAppender) {
+    this.#store = store
     this.connection = connection
     this.#meters = meters
-    this.#chunk = duckdb.DuckDBDataChunk.create(pieceTypes(duckdb))
+    this.#chunk = store.duckdb.DuckDBDataChunk.create(pieceTypes(store.duckdb))
   }
 
   static async begin(store: DuckDbStore): Promise<DuckDbStaging> {
     const connection = await store.connect()
-    await connection.run('CREATE TEMP TABLE staged_meters (number UINTEGER, esiid VARCHAR)')
-    return new DuckDbStaging(store.duckdb, connection, await connection.createAppender('staged_meters', 'main', 'temp'))
+    try {
+      await connection.run('CREATE TEMP TABLE staged_meters (number UINTEGER, esiid VARCHAR)')
+      return new DuckDbStaging(store, connection, await connection.createAppender('staged_meters', 'main', 'temp'))
+    } catch (error) {
+      store.disconnect(connection)
+      throw error
+    }
   }
 
   async add(batch: IntervalBatch): Promise<void> {
@@ -90,11 +97,14 @@ export class DuckDbStaging {
     return this.#keys.mayRepeat ? this.#winners(new Sql(this.connection)) : this.#asTheyCame()
   }
 
-  /** Forgets everything. Nothing may be under way: DuckDB frees what a statement still uses, and the process crashes. */
+  /** Forgets everything. Nothing may be under way. */
   close(): void {
-    // An appender that is merely forgotten would write its rest when it is collected.
-    if (!this.#hasEnded) for (const appender of [this.#rows, this.#meters]) appender?.clear()
-    this.connection.closeSync()
+    try {
+      // An appender that is merely forgotten would write its rest when it is collected.
+      if (!this.#hasEnded) for (const appender of [this.#rows, this.#meters]) appender?.clear()
+    } finally {
+      this.#store.disconnect(this.connection)
+    }
   }
 
   #numberOf(esiid: string): number {

@@ -29,6 +29,9 @@ export class DuckDbStore {
   readonly #instance: DuckDBInstance
   readonly #connection: DuckDBConnection
   #turn: Promise<unknown> = Promise.resolve()
+  /** Connections that were asked for, and what waits for the last of them. */
+  #lent = 0
+  #onReturn: () => void = () => {}
 
   private constructor(duckdb: DuckDb, path: string, instance: DuckDBInstance, connection: DuckDBConnection) {
     this.duckdb = duckdb
@@ -56,9 +59,21 @@ export class DuckDbStore {
     }
   }
 
-  /** A connection of its own, for staging beside the commits of others. Whoever asked for it closes it. */
-  connect(): Promise<DuckDBConnection> {
-    return this.#instance.connect()
+  /** A connection of its own, for work beside the commits of others. Whoever asked for it gives it to `disconnect`. */
+  async connect(): Promise<DuckDBConnection> {
+    this.#lent++
+    try {
+      return await this.#instance.connect()
+    } catch (error) {
+      this.#returned()
+      throw error
+    }
+  }
+
+  /** Nothing may be under way on it: DuckDB frees what a statement still uses, and the process crashes. */
+  disconnect(connection: DuckDBConnection): void {
+    connection.closeSync()
+    this.#returned()
   }
 
   /** Work that changes the store's tables, one piece after another. */
@@ -75,10 +90,17 @@ export class DuckDbStore {
 
   async close(): Promise<void> {
     await this.#turn
+    // DuckDB keeps the file for as long as one is left: a second opening would write into it beside the first.
+    while (this.#lent > 0) await new Promise<void>(resolve => (this.#onReturn = resolve))
     this.#connection.closeSync()
     this.#instance.closeSync()
     held.delete(this.path)
     await rm(`${this.path}.tmp`, { recursive: true, force: true })
+  }
+
+  #returned(): void {
+    this.#lent--
+    this.#onReturn()
   }
 
   async #prepare(): Promise<void> {

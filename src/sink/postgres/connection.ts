@@ -123,7 +123,8 @@ export async function inTransaction<T>(
 ): Promise<T> {
   try {
     const settings = `SET LOCAL idle_in_transaction_session_timeout = '${LONGEST_SILENCE}'`
-    await sql.run(['BEGIN', settings, ...opening].join('; '))
+    // Whoever waited for a lock must see what its holder did, whatever the database has by itself.
+    await sql.run(['BEGIN ISOLATION LEVEL READ COMMITTED', settings, ...opening].join('; '))
     const result = await work(sql)
     await sql.run('COMMIT')
     return result

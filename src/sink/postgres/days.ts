@@ -61,7 +61,7 @@ export class DayStaging implements LayoutStaging {
   winnersSql({ schema, staging }: MergeContext): string {
     return `SELECT esiid, d.start + (q.i - 1) * interval '15 minutes' AS start, direction, q.reading * 0.00001 AS kwh,
         ${element('d.estimated')} AS estimated, ${element('d.revisions')} AS revision
-      FROM (SELECT DISTINCT esiid, day, direction FROM ${staging('days')}) n JOIN smt_meters USING (esiid)
+      FROM (SELECT DISTINCT esiid, day, direction FROM ${staging('days')}) n JOIN pg_temp.smt_meters USING (esiid)
         JOIN ${schema}.meter_days d USING (meter, day, direction), unnest(d.readings) WITH ORDINALITY AS q(reading, i)
       WHERE q.reading IS NOT NULL AND ${element('d.entries')} = ANY ($1::bigint[])`
   }
@@ -110,13 +110,13 @@ function withGaps(values: Float64Array, gaps: Float64Array | undefined, size: nu
   return gaps ? values.slice(0, size).map((value, i) => (Number.isNaN(gaps[i]!) ? Number.NaN : value)) : values
 }
 
-const metTable = `CREATE TEMP TABLE IF NOT EXISTS smt_met (meter integer, day date, direction smallint, had smallint,
+const metTable = `CREATE TEMP TABLE IF NOT EXISTS pg_temp.smt_met (meter integer, day date, direction smallint, had smallint,
   kind text, PRIMARY KEY (meter, day, direction)) ON COMMIT DELETE ROWS`
 
 /** The merge of staged days: I6 for each quarter hour, most of it decided day by day. */
 async function mergeDays(sql: Sql, { schema: s, isSmall, sha256 }: MergeContext, staging: string): Promise<RowsStored> {
   await sql.run(metSql(s, staging), [sha256])
-  if (!isSmall) await sql.run('ANALYZE smt_met')
+  if (!isSmall) await sql.run('ANALYZE pg_temp.smt_met')
   const { stored, days } = await countDays(sql, staging)
   if (days.fresh > 0) await sql.run(insertSql(s, staging))
   if (days.newer > 0) await sql.run(replaceSql(s, staging))
@@ -138,7 +138,7 @@ async function mergeDays(sql: Sql, { schema: s, isSmall, sha256 }: MergeContext,
  */
 function metSql(s: string, staging: string): string {
   return `
-    INSERT INTO smt_met SELECT d.meter, d.day, d.direction, d.filled,
+    INSERT INTO pg_temp.smt_met SELECT d.meter, d.day, d.direction, d.filled,
       CASE
         WHEN cardinality(n.revisions) > 1 OR cardinality(d.revisions) > 1 THEN 'mixed'
         WHEN coalesce(n.revisions[1], '-infinity') > coalesce(d.revisions[1], '-infinity') AND n.filled = n.size
@@ -150,7 +150,7 @@ function metSql(s: string, staging: string): string {
           THEN CASE WHEN $1::text > coalesce(f.payload_sha256, '') THEN 'same, and greater' ELSE 'same' END
         ELSE 'mixed'
       END AS kind
-    FROM ${staging} n JOIN smt_meters USING (esiid) JOIN ${s}.meter_days d USING (meter, day, direction)
+    FROM ${staging} n JOIN pg_temp.smt_meters USING (esiid) JOIN ${s}.meter_days d USING (meter, day, direction)
       LEFT JOIN ${s}.entries e ON cardinality(d.entries) = 1 AND e.entry_id = d.entries[1]
       LEFT JOIN ${s}.files f USING (file_id)`
 }
@@ -168,7 +168,7 @@ async function countDays(sql: Sql, staging: string) {
       count(*) FILTER (WHERE m.kind IS NULL) AS days_fresh, count(*) FILTER (WHERE m.kind = 'newer') AS days_newer,
       count(*) FILTER (WHERE m.kind = 'same, and greater') AS days_adopted,
       count(*) FILTER (WHERE m.kind = 'mixed') AS days_mixed
-    FROM ${staging} n JOIN smt_meters USING (esiid) LEFT JOIN smt_met m USING (meter, day, direction)`)
+    FROM ${staging} n JOIN pg_temp.smt_meters USING (esiid) LEFT JOIN pg_temp.smt_met m USING (meter, day, direction)`)
   const [fresh, newer, adopted, mixed] = ['fresh', 'newer', 'adopted', 'mixed'].map(kind =>
     Number(row![`days_${kind}`])
   )
@@ -180,15 +180,15 @@ const values = 'readings, estimated, revisions, entries, lines'
 function insertSql(s: string, staging: string): string {
   return `
     INSERT INTO ${s}.meter_days (meter, day, direction, start, filled, ${values})
-    SELECT meter, day, direction, start, filled, ${values} FROM ${staging} JOIN smt_meters USING (esiid)
-    WHERE (meter, day, direction) NOT IN (SELECT meter, day, direction FROM smt_met)
+    SELECT meter, day, direction, start, filled, ${values} FROM ${staging} JOIN pg_temp.smt_meters USING (esiid)
+    WHERE (meter, day, direction) NOT IN (SELECT meter, day, direction FROM pg_temp.smt_met)
     ORDER BY meter, day, direction`
 }
 
 function replaceSql(s: string, staging: string): string {
   return `
     UPDATE ${s}.meter_days d SET (filled, ${values}) = (n.filled, n.readings, n.estimated, n.revisions, n.entries, n.lines)
-    FROM smt_met m JOIN smt_meters USING (meter) JOIN ${staging} n USING (esiid, day, direction)
+    FROM pg_temp.smt_met m JOIN pg_temp.smt_meters USING (meter) JOIN ${staging} n USING (esiid, day, direction)
     WHERE m.kind = 'newer' AND (d.meter, d.day, d.direction) = (m.meter, m.day, m.direction)`
 }
 
@@ -196,6 +196,6 @@ function replaceSql(s: string, staging: string): string {
 function adoptSql(s: string, staging: string): string {
   return `
     UPDATE ${s}.meter_days d SET entries = n.entries, lines = n.lines
-    FROM smt_met m JOIN smt_meters USING (meter) JOIN ${staging} n USING (esiid, day, direction)
+    FROM pg_temp.smt_met m JOIN pg_temp.smt_meters USING (meter) JOIN ${staging} n USING (esiid, day, direction)
     WHERE m.kind = 'same, and greater' AND (d.meter, d.day, d.direction) = (m.meter, m.day, m.direction)`
 }

@@ -47,7 +47,7 @@ export interface LayoutStaging {
 
 /** The table that {@link lockMeters} fills. */
 export const metersTable =
-  'CREATE TEMP TABLE IF NOT EXISTS smt_meters (meter integer PRIMARY KEY, esiid text NOT NULL UNIQUE) ON COMMIT DELETE ROWS'
+  'CREATE TEMP TABLE IF NOT EXISTS pg_temp.smt_meters (meter integer PRIMARY KEY, esiid text NOT NULL UNIQUE) ON COMMIT DELETE ROWS'
 
 /**
  * The meters of the staged rows, new ones added, and of what stands in the store of an earlier reading: `smt_meters`,
@@ -63,9 +63,9 @@ export async function lockMeters(
   await sql.run(`INSERT INTO ${s}.meters (esiid)
     SELECT DISTINCT esiid FROM ${staged} n WHERE NOT EXISTS (SELECT FROM ${s}.meters m WHERE m.esiid = n.esiid)
     ORDER BY esiid ON CONFLICT DO NOTHING`)
-  await sql.run(`INSERT INTO smt_meters SELECT meter, esiid FROM ${s}.meters
+  await sql.run(`INSERT INTO pg_temp.smt_meters SELECT meter, esiid FROM ${s}.meters
     WHERE esiid IN (SELECT esiid FROM ${staged}) OR meter IN (${before}) ORDER BY meter FOR NO KEY UPDATE`)
-  if (!isSmall) await sql.run('ANALYZE smt_meters')
+  if (!isSmall) await sql.run('ANALYZE pg_temp.smt_meters')
 }
 
 /** Entries as an array of SQL. */

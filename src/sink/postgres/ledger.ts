@@ -5,11 +5,11 @@ import {
   type ClaimOptions,
   fenced,
   fingerprintOf,
-  isStored,
   LEASE_MS,
   type Ledger,
   type LedgerRecord,
   MOST_RECORDS,
+  mayBeForgotten,
   type RecordQuery,
   refusalOf,
   retried,
@@ -118,7 +118,7 @@ export class PostgresLedger implements Ledger {
   forget(fingerprint: string): Promise<boolean> {
     const { schema: s } = this.#store
     return this.#change(fingerprint, async (sql, record) => {
-      if (isStored(record)) return false
+      if (!mayBeForgotten(record)) return false
       return (await sql.run(`DELETE FROM ${s}.files WHERE fingerprint = $1`, [fingerprint])) > 0
     })
   }

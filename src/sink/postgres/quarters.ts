@@ -13,7 +13,7 @@ export async function mergeMixed(sql: Sql, s: string, staging: string, sha256: s
         ${spread('n.revisions', 'n.size')} AS nv, ${spread('d.revisions', 'n.size')} AS dv,
         ${spread('n.entries', 'n.size')} AS nf, ${spread('d.entries', 'n.size')} AS df,
         ${spreadLines('n.lines', 'n.size')} AS nl, ${spreadLines('d.lines', 'n.size')} AS dl, n.conflicts
-      FROM smt_met m JOIN smt_meters USING (meter) JOIN ${staging} n USING (esiid, day, direction)
+      FROM pg_temp.smt_met m JOIN pg_temp.smt_meters USING (meter) JOIN ${staging} n USING (esiid, day, direction)
         JOIN ${s}.meter_days d USING (meter, day, direction)
       WHERE m.kind = 'mixed'
     ), quarters AS (
@@ -65,7 +65,7 @@ export function takeOutSql(s: string, staging: string, before: readonly number[]
       WHERE d.entries && ${entries}
     ), said AS (
       SELECT m.meter, n.day, n.direction, q.*
-      FROM ${staging} n JOIN smt_meters m USING (esiid), ${quarters('n', 'n.size')} WITH ORDINALITY AS q(r, e, v, f, l, i)
+      FROM ${staging} n JOIN pg_temp.smt_meters m USING (esiid), ${quarters('n', 'n.size')} WITH ORDINALITY AS q(r, e, v, f, l, i)
       WHERE q.r IS NOT NULL
     ), judged AS (
       SELECT o.*, o.r IS NOT NULL AND o.f = ANY (${entries})

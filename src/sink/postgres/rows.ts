@@ -68,9 +68,9 @@ export class RowStaging implements LayoutStaging {
     const { schema: s, staging, sha256, before } = context
     const theirs = `SELECT meter FROM ${s}.interval_rows WHERE entry_id = ANY (${entryArray(before)})`
     await lockMeters(sql, context, staging('meters'), before.length > 0 ? theirs : 'NULL')
-    await sql.run(`CREATE TEMP TABLE smt_numbers ON COMMIT DROP AS
-      SELECT number, meter FROM ${staging('meters')} JOIN smt_meters USING (esiid)`)
-    await sql.run(`ANALYZE smt_numbers, ${staging('rows')} (number, start, direction)`)
+    await sql.run(`CREATE TEMP TABLE pg_temp.smt_numbers ON COMMIT DROP AS
+      SELECT number, meter FROM ${staging('meters')} JOIN pg_temp.smt_meters USING (esiid)`)
+    await sql.run(`ANALYZE pg_temp.smt_numbers, ${staging('rows')} (number, start, direction)`)
     const { winners, own } = await this.#winners(sql, staging('rows'))
     const span = this.#span()
     const lost = before.length > 0 ? lostOf((await sql.rows(takeOutSql(s, winners, before)))[0]) : undefined
@@ -86,7 +86,7 @@ export class RowStaging implements LayoutStaging {
 
   winnersSql({ schema: s }: MergeContext): string {
     return `SELECT esiid, start, direction, reading * 0.00001 AS kwh, estimated, revision
-      FROM ${s}.interval_rows r JOIN smt_meters USING (meter) WHERE ${this.#span()} AND entry_id = ANY ($1::bigint[])`
+      FROM ${s}.interval_rows r JOIN pg_temp.smt_meters USING (meter) WHERE ${this.#span()} AND entry_id = ANY ($1::bigint[])`
   }
 
   /** The part of the store that can have rows of this file. */
@@ -98,16 +98,16 @@ export class RowStaging implements LayoutStaging {
   /** The file's rows with their meters' numbers, of several with one key the best; and the query that counts them. */
   async #winners(sql: Sql, rows: string): Promise<{ readonly winners: string; readonly own: string }> {
     const all = `SELECT meter, start, direction, reading, estimated, revision, entry_id, line
-      FROM ${rows} JOIN smt_numbers USING (number)`
+      FROM ${rows} JOIN pg_temp.smt_numbers USING (number)`
     if (!this.#keys.mayRepeat) {
       const own = `SELECT ${this.#staged} AS winners, 0 AS beaten, 0 AS conflicts`
       return { winners: `(SELECT a.*, false AS conflict FROM (${all}) a)`, own }
     }
-    await sql.run(`CREATE TEMP TABLE smt_winners ON COMMIT DROP AS ${bestSql(all)}`)
-    await sql.run('ANALYZE smt_winners')
+    await sql.run(`CREATE TEMP TABLE pg_temp.smt_winners ON COMMIT DROP AS ${bestSql(all)}`)
+    await sql.run('ANALYZE pg_temp.smt_winners')
     const own = `SELECT count(*) AS winners, coalesce(sum(rivals), 0) AS beaten,
-      count(*) FILTER (WHERE conflict) AS conflicts FROM smt_winners`
-    return { winners: 'smt_winners', own }
+      count(*) FILTER (WHERE conflict) AS conflicts FROM pg_temp.smt_winners`
+    return { winners: 'pg_temp.smt_winners', own }
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type * as pgTypes from 'pg'
 import type * as z from 'zod'
 import { IngestError, SinkError } from '../../errors.ts'
 import { inTransaction, isUnreachable, loadPeer, type PostgresPool, quoteName, Sql } from './connection.ts'
@@ -40,6 +41,7 @@ export class PostgresStore {
   readonly #timeoutMs: number
   /** Numbers for entries to come, the next one last. */
   readonly #entryIds: number[] = []
+  #fetching: Promise<void> | undefined
 
   private constructor(pool: PostgresPool, isOurs: boolean, options: PostgresStoreOptions) {
     this.#pool = pool
@@ -94,18 +96,26 @@ export class PostgresStore {
     }
   }
 
-  /** A number for an entry. Some are fetched ahead; those that are not used stay unused. */
+  /**
+   * A number for an entry, greater than any before. Some are fetched ahead, and only when none are left; those that are not
+   * used stay unused.
+   */
   async newEntryId(): Promise<number> {
-    if (this.#entryIds.length === 0) {
-      const query = `SELECT nextval('${this.schema}.entry_ids') AS id FROM generate_series(1, ${ENTRY_IDS})`
-      const rows = await this.session(sql => sql.rows(query))
-      this.#entryIds.push(...rows.map(({ id }) => Number(id)).reverse())
+    while (this.#entryIds.length === 0) {
+      this.#fetching ??= this.#fetchEntryIds().finally(() => (this.#fetching = undefined))
+      await this.#fetching
     }
     return this.#entryIds.pop()!
   }
 
   async close(): Promise<void> {
     if (this.#isOurs) await this.#pool.end()
+  }
+
+  async #fetchEntryIds(): Promise<void> {
+    const query = `SELECT nextval($1::regclass) AS id FROM generate_series(1, ${ENTRY_IDS})`
+    const rows = await this.session(sql => sql.rows(query, [`${this.schema}.entry_ids`]))
+    this.#entryIds.push(...rows.map(({ id }) => Number(id)).reverse())
   }
 
   async #migrate(sql: Sql): Promise<void> {
@@ -159,10 +169,16 @@ async function refusing<T>(what: string, work: () => Promise<T>): Promise<T> {
 
 async function openPool({ connectionString, timeoutMs }: PostgresStoreOptions): Promise<PostgresPool> {
   const { default: pg } = await loadPeer('pg', () => import('pg'))
+  // A pool's own limit counts the wait for a connection that others use, too: that may take as long as a commit.
+  class Client extends pg.Client {
+    constructor(options?: pgTypes.ClientConfig) {
+      super({ ...options, connectionTimeoutMillis: Math.min(timeoutMs, 15_000) })
+    }
+  }
   const pool = new pg.Pool({
     ...(connectionString !== undefined && { connectionString }),
+    Client,
     max: 4,
-    connectionTimeoutMillis: Math.min(timeoutMs, 15_000),
     keepAlive: true,
     application_name: 'smt-ingest'
   })

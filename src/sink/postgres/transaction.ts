@@ -165,11 +165,11 @@ export class PostgresTransaction implements SinkTransaction {
   }
 
   async #entryId(index: number): Promise<number> {
-    const known = this.#entryIds.get(index)
-    if (known !== undefined) return known
-    const id = await this.#store.newEntryId()
-    this.#entryIds.set(index, id)
-    return id
+    // Of rows of one version that of the later entry wins: an entry without rows has its number before the next ones.
+    for (let i = 0; i <= index; i++) {
+      if (!this.#entryIds.has(i)) this.#entryIds.set(i, await this.#store.newEntryId())
+    }
+    return this.#entryIds.get(index)!
   }
 
   /** An entry that is read anew keeps its number. */
@@ -197,7 +197,7 @@ function piecesOf(tables: LayoutStaging['tables']): readonly Piece[] {
 }
 
 /** A small file's staging table. */
-const temporary = (suffix: string) => `smt_staged_${suffix}`
+const temporary = (suffix: string) => `pg_temp.smt_staged_${suffix}`
 
 /** What the names of a file's staging tables begin with: of all its claims, or of one. */
 function stagingPrefix(fileId: string, epoch?: number): string {
