@@ -39,6 +39,7 @@ const postgres = {
   'rolling back': query('before', /^DROP TABLE/, ({ since }) => since === undefined),
   'claim sent': firstClaim('sent'),
   'transaction begun': query('answered', /SET LOCAL work_mem/),
+  'claim locked': query('before', merges),
   'in the middle of a copy': query('sent', /^COPY/, ({ since }) => since === undefined),
   'in the middle of a copy by the commit': query('sent', /^COPY \S*smt_staged/),
   'before staged': query('before', /^UPDATE/, ({ values }) => values?.includes('staged')),

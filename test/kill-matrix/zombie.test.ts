@@ -58,8 +58,8 @@ describe.each(['postgres-days', 'postgres-rows'])('I5: a worker of %s that is fr
     30_000
   )
 
-  test('transaction begun: keeps nobody waiting for long, and finds its connection ended', async () => {
-    expect(await overtake(sink, 'transaction begun', '0')).toEqual(['STORE_UNREACHABLE'])
+  test('claim locked: keeps nobody waiting for long, and finds its connection ended', async () => {
+    expect(await overtake(sink, 'claim locked', '0')).toEqual(['STORE_UNREACHABLE'])
   }, 30_000)
 
   test('in the middle of a copy: keeps nobody waiting, and finds its connection ended', async () => {
