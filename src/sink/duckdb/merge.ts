@@ -32,7 +32,8 @@ export async function mergePieces(sql: Sql, pieces: readonly Piece[], file: Merg
   const won: number[] = []
   for (const piece of pieces.keys()) won.push(met[piece]! > 0 ? await sql.run(takeOutSql(piece)) : 0)
   for (const [piece, { rows }] of pieces.entries()) {
-    if (rows > met[piece]! - won[piece]!) await sql.run(putInSql(piece), { fileId: file.fileId })
+    const beaten = met[piece]! - won[piece]!
+    if (rows > beaten) await sql.run(putInSql(piece, beaten > 0), { fileId: file.fileId })
   }
   const [row] = await sql.rows(countSql(ownSql(pieces), metSql))
   return { stored: storedOf(row), lost }
@@ -130,11 +131,11 @@ const judgeSql = (piece: number) => `
 const takeOutSql = (piece: number) => `
   DELETE FROM interval_rows WHERE rowid IN (SELECT old FROM decided WHERE piece = ${piece} AND wins)`
 
-const putInSql = (piece: number) => `
+const putInSql = (piece: number, hasBeaten: boolean) => `
   INSERT INTO interval_rows
   SELECT meter, start, direction, p.kwh, estimated, nullif(revision, '-infinity'), entry_id, p.line
   FROM piece_${piece} p
-  ANTI JOIN (SELECT place FROM decided WHERE piece = ${piece} AND NOT wins) lost USING (place)
+  ${hasBeaten ? `ANTI JOIN (SELECT place FROM decided WHERE piece = ${piece} AND NOT wins) lost USING (place)` : ''}
   JOIN entries ON file_id = $fileId AND ordinal = entry`
 
 /** What each row of all pieces beat within the file. Counted over the tables themselves, whose columns are not read. */
