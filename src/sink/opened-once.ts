@@ -9,11 +9,13 @@ export class OpenedOnce<T extends { close(): Promise<void> }> {
   }
 
   get(): Promise<T> {
-    this.#opened ??= this.#openAnew().catch(error => {
-      this.#opened = undefined
+    if (this.#opened) return this.#opened
+    const opening = this.#openAnew().catch(error => {
+      if (this.#opened === opening) this.#opened = undefined
       throw error
     })
-    return this.#opened
+    this.#opened = opening
+    return opening
   }
 
   /** Closes it, if it is open, once for all who ask; the next use opens it anew when it is closed. */

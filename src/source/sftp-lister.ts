@@ -42,7 +42,7 @@ export class SftpLister implements Lister, Origin, Disposer {
     const entries = await this.#session.list(directory, [missing, 'SFTP_LIST', 'SFTP_LIST'])
     const listed: Listed[] = []
     for (const entry of entries) {
-      // A name with a slash cannot be one; such an entry points elsewhere.
+      // With a slash it cannot be a name, and points elsewhere; with a NUL no file system has it.
       if (entry.filename === '' || /[/\0]/.test(entry.filename)) continue
       const path = posix.join(directory, entry.filename)
       const attributes = entry.attrs.size === undefined ? await this.#session.lstat(path) : entry.attrs

@@ -166,8 +166,8 @@ export class PostgresTransaction implements SinkTransaction {
 
   async #entryId(index: number): Promise<number> {
     // Of rows of one version that of the later entry wins: an entry without rows has its number before the next ones.
-    for (let i = 0; i <= index; i++) {
-      if (!this.#entryIds.has(i)) this.#entryIds.set(i, await this.#store.newEntryId())
+    for (let next = this.#entryIds.size; next <= index; next++) {
+      this.#entryIds.set(next, await this.#store.newEntryId())
     }
     return this.#entryIds.get(index)!
   }
