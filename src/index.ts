@@ -37,7 +37,8 @@ export { explain } from './ledger/explain.ts'
 export { FileLedger } from './ledger/file-ledger.ts'
 export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerRecord, RecordQuery } from './ledger/ledger.ts'
 export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
-export { type Closing, type Committed, Sink, SinkStream, type SinkTransaction } from './sink/sink.ts'
+export { type Closing, type Committed, Sink, type SinkTransaction } from './sink/sink.ts'
+export { SinkStream } from './sink/sink-stream.ts'
 
 // Who joins the stages?
 export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
