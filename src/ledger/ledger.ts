@@ -13,7 +13,7 @@ const LONGEST_PAUSE_MS = 60 * 60_000
 /** The right to bring one file in, for as long as its lease lasts. A commit with an old epoch is refused. */
 export interface Claim {
   readonly fingerprint: string
-  /** Grows with each claim of the file. */
+  /** Grows with each claim of the file, also over its being forgotten. */
   readonly epoch: number
   /** Milliseconds of the lease, from the claim or its last renewal on, by the clock of the store. */
   readonly leaseMs: number
@@ -203,7 +203,7 @@ function isStored({ state, receipt }: Pick<LedgerRecord, 'state' | 'receipt'>): 
 
 /**
  * Whether a file may be forgotten: nothing of it is stored, and no worker has it or had it when he was heard of last. He
- * may come back, and the epoch that keeps him out would be forgotten too.
+ * may come back, and would find no claim that he could give back.
  */
 export function mayBeForgotten(record: LedgerRecord): boolean {
   return !isStored(record) && record.leaseUntil === null

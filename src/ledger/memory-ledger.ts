@@ -37,6 +37,8 @@ const unclaimed = {
 export class MemoryLedger implements Ledger {
   readonly #records = new Map<string, LedgerRecord>()
   readonly #payloads = new Map<string, LedgerFile>()
+  /** The last epoch of each file that was forgotten: whoever had it then may still be under way. */
+  readonly #epochs = new Map<string, number>()
   #turn: Promise<unknown> = Promise.resolve()
 
   claim(file: LedgerFile, options?: ClaimOptions): Promise<ClaimAnswer> {
@@ -50,7 +52,7 @@ export class MemoryLedger implements Ledger {
     if (refusal) return { known: refusal }
     const { leaseMs = LEASE_MS } = options
     const before = record ?? unclaimed
-    const epoch = before.epoch + 1
+    const epoch = Math.max(before.epoch, this.#epochs.get(fingerprint) ?? 0) + 1
     const state = stateWhileClaimed(before, 'claimed')
     const leaseUntil = Date.now() + leaseMs
     await this.#keep({ ...before, fingerprint, file, state, epoch, leaseUntil, nextAttemptAt: null })
@@ -94,7 +96,11 @@ export class MemoryLedger implements Ledger {
   }
 
   forget(fingerprint: string): Promise<boolean> {
-    return this.#change(fingerprint, record => (mayBeForgotten(record) ? this.keep(fingerprint, undefined) : undefined))
+    return this.#change(fingerprint, record => {
+      if (!mayBeForgotten(record)) return undefined
+      this.#epochs.set(fingerprint, Math.max(record.epoch, this.#epochs.get(fingerprint) ?? 0))
+      return this.keep(fingerprint, undefined)
+    })
   }
 
   /** Changes a record that nobody has; tells whether it did. */

@@ -204,7 +204,25 @@ export function testLedger(name: string, open: () => Promise<Ledger>): void {
       expect(await forget('q')).toBe(true)
       for (const path of ['a', 'held', 'left', 'q']) expect(await forget(path)).toBe(false)
       expect((await ledger.records()).map(({ file }) => file.path).sort()).toEqual(['a', 'held', 'left'])
-      expect((await ledger.claim(file('q'))).claim?.epoch).toBe(1)
+      expect((await ledger.claim(file('q'))).claim?.epoch).toBe(2)
+      await ledger.close()
+    })
+
+    test('I5: whoever had a file before it was forgotten does not settle what came of it since', async () => {
+      const ledger = await open()
+      const early = (await ledger.claim(file('q'), { leaseMs: 1 })).claim!
+      await pause(20)
+      for (let epoch = 2; epoch <= 4; epoch++) {
+        const later = (await ledger.claim(file('q'))).claim!
+        expect(later.epoch).toBe(epoch)
+        await expect(ledger.settle(early, taken(file('q'), 'x'))).rejects.toMatchObject({ code: 'STORE_FENCED' })
+        await expect(ledger.renew(early, 'staged')).rejects.toMatchObject({ code: 'STORE_FENCED' })
+        await ledger.settle(later, failed(file('q'), 0, 'quarantined', corrupt))
+        expect(await ledger.forget(later.fingerprint)).toBe(true)
+        // Written down without a claim in between.
+        const left: PassedOver = { ...file('q'), state: 'changing', reason: 'it was still growing' }
+        if (epoch === 3) await ledger.passOver(left, passedOver(left))
+      }
       await ledger.close()
     })
 

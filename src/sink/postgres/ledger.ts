@@ -39,8 +39,8 @@ export class PostgresLedger implements Ledger {
       const found = await find(sql, s, fingerprint)
       const refused = found && refusalOf(file, found.record, found.now, options)
       if (refused) return { known: refused }
-      if (found || (await insert(sql, s, fingerprint, file, { state: 'claimed', leaseMs })) === 0) return undefined
-      return { claim: { fingerprint, epoch: 1, leaseMs, isReplay: false } }
+      const epoch = found ? undefined : await insert(sql, s, fingerprint, file, { state: 'claimed', leaseMs })
+      return epoch === undefined ? undefined : { claim: { fingerprint, epoch, leaseMs, isReplay: false } }
     })
     if (answer) return answer
     return this.#store.transaction(async sql => {
@@ -49,12 +49,12 @@ export class PostgresLedger implements Ledger {
       const { record, now } = (await find(sql, s, fingerprint, 'FOR UPDATE'))!
       const refusal = refusalOf(file, record, now, options)
       if (refusal) return { known: refusal }
-      const epoch = record.epoch + 1
       const state = stateWhileClaimed(record, 'claimed')
-      const statement = `UPDATE ${s}.files SET state = $4, epoch = $2, lease_until = ${after('$3')},
-        next_attempt_at = NULL, updated_at = clock_timestamp() WHERE fingerprint = $1`
-      await sql.run(statement, [fingerprint, epoch, leaseMs, state])
-      return { claim: { fingerprint, epoch, leaseMs, isReplay: state === 'committed' } }
+      const statement = `UPDATE ${s}.files SET state = $3, epoch = greatest(epoch, ${forgottenEpoch(s)}) + 1,
+        lease_until = ${after('$2')}, next_attempt_at = NULL, updated_at = clock_timestamp() WHERE fingerprint = $1
+        RETURNING epoch`
+      const [row] = await sql.rows(statement, [fingerprint, leaseMs, state])
+      return { claim: { fingerprint, epoch: row!.epoch as number, leaseMs, isReplay: state === 'committed' } }
     })
   }
 
@@ -85,7 +85,7 @@ export class PostgresLedger implements Ledger {
     const fingerprint = fingerprintOf(file)
     return this.#store.transaction(async sql => {
       const { state } = receipt
-      if ((await insert(sql, s, fingerprint, file, { state })) === 0) return { known: true }
+      if ((await insert(sql, s, fingerprint, file, { state })) === undefined) return { known: true }
       await writeSettled(sql, s, fingerprint, { state, receipt, attempts: 0, pauseMs: null, isReplayDue: false })
       return { known: false }
     })
@@ -119,7 +119,10 @@ export class PostgresLedger implements Ledger {
     const { schema: s } = this.#store
     return this.#change(fingerprint, async (sql, record) => {
       if (!mayBeForgotten(record)) return false
-      return (await sql.run(`DELETE FROM ${s}.files WHERE fingerprint = $1`, [fingerprint])) > 0
+      const forgotten = `WITH gone AS (DELETE FROM ${s}.files WHERE fingerprint = $1 RETURNING fingerprint, epoch)
+        INSERT INTO ${s}.forgotten SELECT * FROM gone
+        ON CONFLICT (fingerprint) DO UPDATE SET epoch = greatest(forgotten.epoch, excluded.epoch)`
+      return (await sql.run(forgotten, [fingerprint])) > 0
     })
   }
 
@@ -138,6 +141,9 @@ export class PostgresLedger implements Ledger {
 
 /** What a claim that still holds is found by. */
 const claimed = `fingerprint = $1 AND epoch = $2 AND ${isClaimedSql}`
+
+/** The last epoch of the file `$1` before it was forgotten: whoever had it then may still be under way. */
+const forgottenEpoch = (s: string) => `coalesce((SELECT epoch FROM ${s}.forgotten WHERE fingerprint = $1), 0)`
 
 /** An instant so many milliseconds from now, by the clock of the database. */
 const after = (ms: string) => `clock_timestamp() + ${ms}::double precision * interval '1 millisecond'`
@@ -203,17 +209,19 @@ async function find(
   return row && recordOf(row)
 }
 
-/** Adds a file that the ledger does not have, with its first claim where a lease is given; gives 0 when it has it. */
-function insert(
+/** Adds a file that the ledger does not have, claimed where a lease is given; gives its epoch, none when it has it. */
+async function insert(
   sql: Sql,
   s: string,
   fingerprint: string,
   { source, path, name, size, modifiedAt }: LedgerFile,
   { state, leaseMs = null }: { readonly state: LedgerRecord['state']; readonly leaseMs?: number | null }
-): Promise<number> {
-  const columns = 'fingerprint, source, path, name, size, modified_at, state, epoch, lease_until'
+): Promise<number | undefined> {
+  const columns = 'fingerprint, source, path, name, size, modified_at, state, lease_until, epoch'
+  const epoch = leaseMs === null ? 0 : `${forgottenEpoch(s)} + 1`
   const statement = `INSERT INTO ${s}.files (${columns})
-    VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000), $7, $8, ${after('$9')}) ON CONFLICT DO NOTHING`
-  const epoch = leaseMs === null ? 0 : 1
-  return sql.run(statement, [fingerprint, source, path, name, size, modifiedAt, state, epoch, leaseMs])
+    VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000), $7, ${after('$8')}, ${epoch})
+    ON CONFLICT DO NOTHING RETURNING epoch`
+  const [row] = await sql.rows(statement, [fingerprint, source, path, name, size, modifiedAt, state, leaseMs])
+  return row?.epoch as number | undefined
 }

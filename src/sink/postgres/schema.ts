@@ -73,7 +73,9 @@ export const migrations: readonly ((s: string) => readonly string[])[] = [
     `CREATE INDEX ON ${s}.rejects (entry_id)`
   ],
   // Which files have readings of a span, for those that must be read anew.
-  s => [`CREATE INDEX ON ${s}.files USING gist (${readingSpan}) WHERE ${hasReadings}`]
+  s => [`CREATE INDEX ON ${s}.files USING gist (${readingSpan}) WHERE ${hasReadings}`],
+  // Where the epochs of a forgotten file go on from, should it come again.
+  s => [`CREATE TABLE ${s}.forgotten (fingerprint text PRIMARY KEY, epoch integer NOT NULL)`]
 ]
 
 /** Grows with each change of the tables. */
