@@ -2,7 +2,7 @@
 export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
 export type { DisposeOption } from './source/disposal.ts'
 export type { NamePattern } from './source/name-filter.ts'
-export type { KeyboardInteractive, LoginPrompt } from './source/sftp-login.ts'
+export type { KeyboardInteractive, LoginPrompt } from './source/sftp/login.ts'
 export { SftpSource, type SftpSourceOptions } from './source/sftp-source.ts'
 export type { Disposal, FileLabel, FilesOptions, IngestFile, PassedOver, Source, Transfer } from './source/source.ts'
 

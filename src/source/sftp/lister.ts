@@ -1,12 +1,12 @@
 import { posix } from 'node:path'
 import type { Attributes, FileEntry } from 'ssh2'
-import type { ErrorCode } from '../errors.ts'
-import { type DisposeOption, type Disposer, dispose } from './disposal.ts'
-import { ListedFile, type Origin, type Sight } from './listed-file.ts'
-import type { Listed, Lister } from './listing.ts'
-import { type ReadAhead, readRemoteFile, sightOf } from './sftp-reader.ts'
-import type { SftpSession } from './sftp-session.ts'
-import type { IngestFile } from './source.ts'
+import type { ErrorCode } from '../../errors.ts'
+import { type DisposeOption, type Disposer, dispose } from '../disposal.ts'
+import { ListedFile, type Origin, type Sight } from '../listed-file.ts'
+import type { Listed, Lister } from '../listing.ts'
+import type { IngestFile } from '../source.ts'
+import { type ReadAhead, readRemoteFile, sightOf } from './reader.ts'
+import type { SftpSession } from './session.ts'
 
 interface ListerSettings extends ReadAhead {
   /** As {@link plainPath} gives them. */

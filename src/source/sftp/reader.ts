@@ -1,6 +1,6 @@
 import type { Attributes } from 'ssh2'
-import type { Sight } from './listed-file.ts'
-import type { SftpSession } from './sftp-session.ts'
+import type { Sight } from '../listed-file.ts'
+import type { SftpSession } from './session.ts'
 
 /** How much of a file is asked for ahead of the reader. */
 export interface ReadAhead {

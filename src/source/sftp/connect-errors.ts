@@ -1,4 +1,4 @@
-import { IngestError, SourceError } from '../errors.ts'
+import { IngestError, SourceError } from '../../errors.ts'
 import type { HostKeyPins, HostKeyVerdict, PresentedKey } from './host-key.ts'
 
 /** The part of the settings that errors speak of. */

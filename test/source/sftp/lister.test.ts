@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { kindOf } from '../../src/source/sftp-lister.ts'
+import { kindOf } from '../../../src/source/sftp/lister.ts'
 
 test('tells a file from a directory where the server leaves the type out', () => {
   const longname = (letter: string) => ({ longname: `${letter}rw-r--r-- 1 smt smt 5 Jul 15 06:41 report.asc` })

@@ -1,6 +1,6 @@
 import type { AnyAuthMethod, AuthHandlerMiddleware, ParsedKey } from 'ssh2'
-import { ConfigError, SourceError } from '../errors.ts'
-import { type Credential, resolveCredential } from '../options.ts'
+import { ConfigError, SourceError } from '../../errors.ts'
+import { type Credential, resolveCredential } from '../../options.ts'
 import { loadSsh2 } from './ssh2.ts'
 
 /** One question of a keyboard-interactive login. */

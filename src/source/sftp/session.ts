@@ -1,6 +1,6 @@
 import type { Attributes, FileEntry, SFTPWrapper } from 'ssh2'
-import { AbortError, type ErrorCode, type IngestError, SourceError } from '../errors.ts'
-import { type Connection, type ConnectionSettings, clientOf, connect } from './sftp-connection.ts'
+import { AbortError, type ErrorCode, type IngestError, SourceError } from '../../errors.ts'
+import { type Connection, type ConnectionSettings, clientOf, connect } from './connection.ts'
 
 /** How to connect, and how long each later answer may take. */
 export interface SessionSettings extends ConnectionSettings {

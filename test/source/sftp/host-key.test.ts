@@ -12,9 +12,9 @@ import {
   readHostKey,
   strictVerifier,
   typesToOffer
-} from '../../src/source/host-key.ts'
-import { makeSshKey } from '../../src/testing/keys.ts'
-import { requireReal } from '../support/real.ts'
+} from '../../../src/source/sftp/host-key.ts'
+import { makeSshKey } from '../../../src/testing/keys.ts'
+import { requireReal } from '../../support/real.ts'
 
 const key = makeSshKey()
 const other = makeSshKey({ type: 'ecdsa' })

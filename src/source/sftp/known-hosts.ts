@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { globToRegExp } from './glob.ts'
+import { globToRegExp } from '../glob.ts'
 
 /** One line of a known_hosts file that speaks about the server. */
 export interface KnownHostsLine {

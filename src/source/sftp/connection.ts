@@ -2,7 +2,8 @@ import net from 'node:net'
 import pRetry from 'p-retry'
 import type { Client, SFTPWrapper } from 'ssh2'
 import type SftpClient from 'ssh2-sftp-client'
-import { AbortError, IngestError, type SourceError } from '../errors.ts'
+import { AbortError, IngestError, type SourceError } from '../../errors.ts'
+import { connectError, type LevelError, type Progress, refusal, tooLate, typeError } from './connect-errors.ts'
 import {
   algorithmsOf,
   checkHostKey,
@@ -14,8 +15,7 @@ import {
   strictVerifier,
   typesToOffer
 } from './host-key.ts'
-import { connectError, type LevelError, type Progress, refusal, tooLate, typeError } from './sftp-connect-errors.ts'
-import { type Login, loginHandler } from './sftp-login.ts'
+import { type Login, loginHandler } from './login.ts'
 import { loadSftpClient } from './ssh2.ts'
 
 /** Where to connect, whom to trust there, and how long to wait. */
