@@ -34,6 +34,11 @@ const catalogue = {
   ),
   SFTP_AUTH: run(false, 'Check the user name and the key or password; the server refused every one it was offered.'),
   SFTP_DEADLINE: run(true, 'The server did not answer in time; run again, and raise operationTimeoutMs if it is slow.'),
+  SFTP_TOO_SLOW: run(
+    true,
+    'The server gave too little in too long a time; run again, and lower minBytesPerSecond if the line is no better.'
+  ),
+  SFTP_BUSY: run(true, 'Other loops of this process have all its sessions; end one of them, or raise maxSessions.'),
   SFTP_DISCONNECTED: run(true, 'The connection broke; run again.'),
   SFTP_SESSION_CLOSED: run(false, 'Read each file inside the files() loop that offered it; the session ends with it.'),
   SFTP_NO_SUCH_DIRECTORY: run(false, 'Correct the directory; the other directories were read.'),

@@ -6,7 +6,7 @@ import * as z from 'zod'
 import { AbortError, type ErrorCode, SourceError } from '../errors.ts'
 import { settle } from '../options.ts'
 import { type DisposeOption, type Disposer, dispose, disposeOption, elsewhere, movedTo } from './disposal.ts'
-import { ListedFile, type Sight } from './listed-file.ts'
+import { ListedFile, type Observer, type Sight } from './listed-file.ts'
 import { type Listed, type Lister, type ListingRules, standingFiles } from './listing.ts'
 import { defaultIgnore, type NamePattern, nameFilter, namePatterns } from './name-filter.ts'
 import type { FilesOptions, IngestFile, Source } from './source.ts'
@@ -103,13 +103,13 @@ async function list(directory: string, root: string): Promise<Listed[]> {
 
 async function* read(
   { path, size }: Listed,
-  saw: (sight: Sight) => void,
+  observer: Pick<Observer, 'saw'>,
   signal: AbortSignal
 ): AsyncGenerator<Uint8Array, void> {
   const fail = named(path, 'the file cannot be read')
   const handle = await open(path, 'r').catch(named(path, 'the file cannot be opened'))
   try {
-    saw(sightOf(await handle.stat().catch(fail)))
+    observer.saw(sightOf(await handle.stat().catch(fail)))
     for (;;) {
       if (signal.aborted) throw new AbortError({ file: path, cause: signal.reason })
       const buffer = Buffer.allocUnsafeSlow(Math.min(readBytes, size + 1))
@@ -117,7 +117,7 @@ async function* read(
       if (bytesRead === 0) break
       yield buffer.subarray(0, bytesRead)
     }
-    saw(sightOf(await handle.stat().catch(fail)))
+    observer.saw(sightOf(await handle.stat().catch(fail)))
   } finally {
     await handle.close()
   }

@@ -11,10 +11,18 @@ export interface Sight {
   readonly modifiedAt: number
 }
 
+/** Hears of a reading. */
+export interface Observer {
+  /** What the open handle shows, before and after. */
+  saw(sight: Sight): void
+  /** The connection broke, and the rest is read over a new one. */
+  resumed(): void
+}
+
 /** The part of a source that reads. */
 export interface Origin {
-  /** The bytes, from the first to the end of the file; `saw` hears what the open handle shows before and after. */
-  read(entry: Listed, saw: (sight: Sight) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void>
+  /** The bytes, from the first to the end of the file. */
+  read(entry: Listed, observer: Observer, signal: AbortSignal): AsyncGenerator<Uint8Array, void>
   /** What stands at the path now; undefined when nothing does. */
   look(entry: Listed): Promise<Sight | undefined>
   /** Deletes or moves the file; not there where files are kept. */
@@ -64,7 +72,8 @@ export class ListedFile implements IngestFile {
     }
     const now = await this.#origin.look(this.#listed)
     if (now !== undefined) throwIfChanged(this.#listed, now)
-    return { bytes: reading.bytes, sha256: reading.sha256, vanished: now === undefined }
+    const { bytes, sha256, cuts } = reading
+    return { bytes, sha256, vanished: now === undefined, ...(cuts > 0 && { resumed: cuts }) }
   }
 
   async #dispose(dispose: NonNullable<Origin['dispose']>): Promise<Disposal | undefined> {
@@ -77,8 +86,7 @@ export class ListedFile implements IngestFile {
 
   async *#read(reading: Reading, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
     try {
-      const saw = (sight: Sight) => throwIfChanged(this.#listed, sight)
-      for await (const chunk of this.#origin.read(this.#listed, saw, signal)) {
+      for await (const chunk of this.#origin.read(this.#listed, reading, signal)) {
         reading.take(chunk)
         yield chunk
       }
@@ -91,15 +99,25 @@ export class ListedFile implements IngestFile {
 }
 
 /** The account of one reading. */
-class Reading {
+class Reading implements Observer {
   readonly #listed: Listed
   readonly #hash: Hash = createHash('sha256')
   bytes = 0
+  /** How often the connection broke on the way. */
+  cuts = 0
   sha256: string | undefined
   error: unknown
 
   constructor(listed: Listed) {
     this.#listed = listed
+  }
+
+  saw(sight: Sight): void {
+    throwIfChanged(this.#listed, sight)
+  }
+
+  resumed(): void {
+    this.cuts++
   }
 
   take(chunk: Uint8Array): void {

@@ -6,9 +6,9 @@ import { type DisposeOption, disposeOption, elsewhere, movedTo } from './disposa
 import { standingFiles } from './listing.ts'
 import { defaultIgnore, type NamePattern, nameFilter, namePatterns } from './name-filter.ts'
 import { type HostKeyPins, joinPins, pinsOfKnownHosts, readHostKey } from './sftp/host-key.ts'
+import { type LinkSettings, SftpLink } from './sftp/link.ts'
 import { plainPath, SftpLister } from './sftp/lister.ts'
 import { type KeyboardInteractive, readPrivateKey } from './sftp/login.ts'
-import { SftpSession } from './sftp/session.ts'
 import type { FilesOptions, IngestFile, Source } from './source.ts'
 
 export interface SftpSourceOptions {
@@ -64,18 +64,40 @@ export interface SftpSourceOptions {
    */
   readonly connectAttempts?: number | undefined
   /**
-   * Greatest time a single answer of the server may take, in milliseconds.
+   * Greatest time that the server may leave a request without any answer, in milliseconds.
    * @default 30000
    */
   readonly operationTimeoutMs?: number | undefined
   /**
-   * Read requests kept in flight.
-   * @default 16
+   * How often in a row a broken connection is made anew while files are listed and read, where nothing is gained in
+   * between. The rest of a file is read on from where it was.
+   * @default 3
+   */
+  readonly reconnects?: number | undefined
+  /**
+   * Bytes per second that a server must give while they are waited for, over each `operationTimeoutMs`; 0 for any.
+   * @default 1000
+   */
+  readonly minBytesPerSecond?: number | undefined
+  /**
+   * Sessions that this process may have with the server at a time, by all sources. Each `files()` loop has one.
+   * @default 4
+   */
+  readonly maxSessions?: number | undefined
+  /**
+   * Channels of a session over which one large file is read from a server that is far away. One gives 2 MiB in a round
+   * trip; servers that give no second one are read over the first.
+   * @default 4
+   */
+  readonly channels?: number | undefined
+  /**
+   * Read requests kept in flight on a channel, at most. Servers that announce nothing of themselves get 16 at most.
+   * @default 64
    */
   readonly requests?: number | undefined
   /**
-   * Bytes per read request. Servers may answer with less.
-   * @default 31744
+   * Bytes per read request, at most. Servers may answer with less.
+   * @default what the server announces, or 31744
    */
   readonly requestBytes?: number | undefined
 }
@@ -102,9 +124,12 @@ const schema = z
     connectTimeoutMs: milliseconds.default(20_000),
     connectAttempts: z.number().int().min(1).max(10).default(3),
     operationTimeoutMs: milliseconds.default(30_000),
-    requests: z.number().int().min(1).max(1024).default(16),
-    // 31 KiB: ssh2 splits what is above 31,952 bytes for servers that name no limit, and packets carry 32 KiB.
-    requestBytes: z.number().int().min(512).max(262_144).default(31_744)
+    reconnects: z.number().int().min(0).max(100).default(3),
+    minBytesPerSecond: z.number().int().min(0).default(1_000),
+    maxSessions: z.number().int().min(1).max(64).default(4),
+    channels: z.number().int().min(1).max(16).default(4),
+    requests: z.number().int().min(1).max(1024).default(64),
+    requestBytes: z.number().int().min(512).max(262_144).optional()
   })
   .refine(
     ({ privateKey, password, agent, keyboardInteractive }) => privateKey ?? password ?? agent ?? keyboardInteractive,
@@ -121,7 +146,7 @@ type Settings = z.output<typeof schema>
  * Files of an SFTP server.
  *
  * In: remote directories. Out: files that stood still between two looks, oldest first.
- * Memory: two listings, and `requests` times `requestBytes` per open stream.
+ * Memory: two listings, and 2 MiB per open stream and channel.
  */
 export class SftpSource implements Source {
   readonly #settings: Settings
@@ -146,15 +171,15 @@ export class SftpSource implements Source {
     const running = new AbortController()
     const signal = options.signal ? AbortSignal.any([options.signal, running.signal]) : running.signal
     this.#running.add(running)
-    let session: SftpSession | undefined
+    let link: SftpLink | undefined
     try {
-      session = await SftpSession.open(await this.#sessionSettings(), signal)
-      const lister = new SftpLister(session, this.address, this.#settings)
+      link = await SftpLink.open(() => this.#linkSettings(), signal)
+      const lister = new SftpLister(link, this.address, this.#settings)
       const rules = { filter: nameFilter(ignore, include), settleMs, movedTo: movedTo(dispose) }
       yield* standingFiles(lister, rules, { ...options, signal })
     } finally {
       this.#running.delete(running)
-      await session?.close()
+      await link?.close()
     }
   }
 
@@ -167,7 +192,7 @@ export class SftpSource implements Source {
     await this.close()
   }
 
-  async #sessionSettings() {
+  async #linkSettings(): Promise<LinkSettings> {
     const { username, privateKey, passphrase, password, agent, keyboardInteractive, ...rest } = this.#settings
     const login = { username, privateKey, passphrase, password, agent, keyboardInteractive }
     const pins = joinPins([this.#hostKey, await readKnownHosts(this.#settings)])

@@ -47,6 +47,8 @@ export interface Transfer {
   readonly sha256: string
   /** True when the path was gone after the reading; the sizes agreed before that. */
   readonly vanished: boolean
+  /** How often the connection broke and the rest was read over a new one; left out where it never did. */
+  readonly resumed?: number
 }
 
 /** A file that was listed and is not offered, and why. */

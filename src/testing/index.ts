@@ -51,14 +51,15 @@ export { type DeliveryOptions, makeDelivery } from './delivery.ts'
 export type { DeliveredFile, DeliveryManifest, ExpectedStore } from './manifest.ts'
 export type { WriteFile } from './post.ts'
 
-// Servers that speak the real protocol.
+// Servers that speak the real protocol, and the line to them.
 
+export { FaultProxy, type FaultProxyOptions, type LineFault } from './fault-proxy.ts'
 export {
   type OpenSshServer,
   type OpenSshServerOptions,
   type OpenSshUnavailable,
   startOpenSshServer
 } from './openssh-server.ts'
-export type { SftpFaults } from './sftp-answers.ts'
+export type { SftpFaults, SftpRequest } from './sftp-answers.ts'
 export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser } from './sftp-server.ts'
 export type { ServedFile } from './sftp-tree.ts'

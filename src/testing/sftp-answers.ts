@@ -21,14 +21,27 @@ export interface SftpFaults {
   cutAfterBytes?: number | undefined
   /** Answers no read with more than this. */
   maxAnswerBytes?: number | undefined
-  /** Is told of each read before it is answered; may change files, or cut. */
-  onRead?: ((path: string, position: number) => void) | undefined
+  /** Reads that may wait for their answer on a channel; those beyond them fail. */
+  mostReads?: number | undefined
+  /** Channels that a connection may have; more are refused. */
+  mostChannels?: number | undefined
+  /** Is told of each request before it is answered; may change files and faults, or cut. */
+  onRequest?: ((request: SftpRequest) => void) | undefined
+}
+
+/** A request as the server meets it. `position` is that of a read. */
+export interface SftpRequest {
+  readonly name: 'OPENDIR' | 'READDIR' | 'LSTAT' | 'OPEN' | 'FSTAT' | 'READ' | 'CLOSE' | 'REMOVE' | 'RENAME' | 'MKDIR'
+  readonly path: string
+  readonly position?: number
 }
 
 /** Answers the requests of one SFTP channel out of a tree, with the faults as they are at that moment. */
 export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, send: (bytes: number) => boolean): void {
   const handles = new Map<number, Handle>()
   let lastHandle = 0
+  /** Reads that wait for their answer. */
+  let reads = 0
   let isClosed = false
 
   /** Answers with what `work` does; what it throws becomes a status. */
@@ -54,6 +67,7 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
   const tell = (request: number, sight: Sight | undefined) =>
     sight === undefined ? sftp.status(request, STATUS_CODE.NO_SUCH_FILE) : sftp.attrs(request, attributesOf(sight))
   const look = (request: number, path: string) => {
+    faults.onRequest?.({ name: 'LSTAT', path: normal(path) })
     attempt(request, async () => tell(request, await tree.look(normal(path))))
   }
 
@@ -62,16 +76,18 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
   })
   sftp.on('STAT', look)
   sftp.on('LSTAT', look)
-  sftp.on('OPENDIR', (request, path) =>
+  sftp.on('OPENDIR', (request, path) => {
+    faults.onRequest?.({ name: 'OPENDIR', path: normal(path) })
     answer(request, normal(path), async () => {
       const names = await tree.names(normal(path))
       if (names === undefined) sftp.status(request, STATUS_CODE.NO_SUCH_FILE)
       else keep(request, { path: normal(path), names })
     })
-  )
+  })
   sftp.on('READDIR', (request, id) => {
-    attempt(request, async () => {
-      const handle = take(id)
+    const handle = take(id)
+    if (handle !== undefined) faults.onRequest?.({ name: 'READDIR', path: handle.path })
+    answer(request, handle?.path ?? '', async () => {
       if (handle === undefined || !('names' in handle)) return sftp.status(request, STATUS_CODE.FAILURE)
       const names = handle.names.splice(0, namesPerAnswer)
       if (names.length === 0) return sftp.status(request, STATUS_CODE.EOF)
@@ -82,6 +98,7 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
   })
   sftp.on('OPEN', (request, path, flags) => {
     const at = normal(path)
+    faults.onRequest?.({ name: 'OPEN', path: at })
     const refused = flags !== ssh2.utils.sftp.OPEN_MODE.READ || faults.deny?.includes(at)
     if (refused) return sftp.status(request, STATUS_CODE.PERMISSION_DENIED)
     attempt(request, async () => {
@@ -93,14 +110,20 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
   })
   sftp.on('FSTAT', (request, id) => {
     const handle = take(id)
+    if (handle !== undefined) faults.onRequest?.({ name: 'FSTAT', path: handle.path })
     attempt(request, async () => tell(request, handle && 'file' in handle ? await handle.file.stat() : undefined))
   })
   sftp.on('READ', (request, id, position, length) => {
     const handle = take(id)
     if (handle === undefined || !('file' in handle)) return sftp.status(request, STATUS_CODE.FAILURE)
-    faults.onRead?.(handle.path, position)
+    faults.onRequest?.({ name: 'READ', path: handle.path, position })
+    if (reads >= (faults.mostReads ?? Number.POSITIVE_INFINITY)) return sftp.status(request, STATUS_CODE.FAILURE)
+    reads++
     answer(request, handle.path, async () => {
+      // Those that came together wait together.
+      if (faults.mostReads !== undefined) await new Promise(resolve => setImmediate(resolve))
       const bytes = await handle.file.read(position, Math.min(length, faults.maxAnswerBytes ?? length))
+      reads--
       if (bytes.length === 0) sftp.status(request, STATUS_CODE.EOF)
       else if (send(bytes.length)) sftp.data(request, Buffer.from(bytes))
     })
@@ -113,15 +136,16 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
       sftp.status(request, handle === undefined ? STATUS_CODE.FAILURE : STATUS_CODE.OK)
     })
   })
-  const change = (request: number, path: string, work: () => Promise<void>) => {
+  const change = (name: SftpRequest['name'], request: number, path: string, work: () => Promise<void>) => {
+    faults.onRequest?.({ name, path: normal(path) })
     answer(request, normal(path), async () => {
       await work()
       sftp.status(request, STATUS_CODE.OK)
     })
   }
-  sftp.on('REMOVE', (request, path) => change(request, path, () => tree.remove(normal(path))))
-  sftp.on('RENAME', (request, from, to) => change(request, from, () => tree.rename(normal(from), normal(to))))
-  sftp.on('MKDIR', (request, path) => change(request, path, () => tree.makeDirectory(normal(path))))
+  sftp.on('REMOVE', (request, path) => change('REMOVE', request, path, () => tree.remove(normal(path))))
+  sftp.on('RENAME', (request, from, to) => change('RENAME', request, from, () => tree.rename(normal(from), normal(to))))
+  sftp.on('MKDIR', (request, path) => change('MKDIR', request, path, () => tree.makeDirectory(normal(path))))
   // A client that says it has ended waits for the same from here.
   sftp.on('end', () => sftp.end())
   sftp.on('close', () => {

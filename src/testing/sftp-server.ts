@@ -123,7 +123,9 @@ export class FakeSftpServer {
     this.#clients.add(connection)
     connection.on('close', () => this.#clients.delete(connection))
     connection.on('authentication', context => this.#authenticate(context))
-    connection.on('session', acceptSession => {
+    let channels = 0
+    connection.on('session', (acceptSession, rejectSession) => {
+      if (++channels > (this.faults.mostChannels ?? Number.POSITIVE_INFINITY)) return rejectSession()
       acceptSession().on('sftp', (acceptSftp: () => SFTPWrapper) => {
         answerSftp(acceptSftp(), this.#tree, this.faults, bytes => this.#count(bytes))
       })

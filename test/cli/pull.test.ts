@@ -210,7 +210,11 @@ describe.concurrent('pull', { timeout: 60_000 }, () => {
     let letGo = () => {}
     server.faults.hang = ['/in/a.csv']
     const stop = new Promise<'SIGTERM'>(resolve => (letGo = () => resolve('SIGTERM')))
-    const asked = new Promise<void>(resolve => (server.faults.onRead = () => resolve()))
+    const asked = new Promise<void>(resolve => {
+      server.faults.onRequest = ({ name }) => {
+        if (name === 'READ') resolve()
+      }
+    })
     const first = smtIngest(args, { stop })
     await asked
     fill(folder, { 'other/b.csv': csvOf(2) })
@@ -238,8 +242,8 @@ describe.concurrent('I9: a signal during pull', { timeout: 60_000 }, () => {
       let sentAt = 0
       server.faults.hang = ['/in/b.csv']
       const stop = new Promise<typeof signal>(resolve => {
-        server.faults.onRead = path => {
-          if (path !== '/in/b.csv') return
+        server.faults.onRequest = ({ name, path }) => {
+          if (name !== 'READ' || path !== '/in/b.csv') return
           sentAt = performance.now()
           resolve(signal)
         }

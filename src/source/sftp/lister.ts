@@ -2,13 +2,14 @@ import { posix } from 'node:path'
 import type { Attributes, FileEntry } from 'ssh2'
 import type { ErrorCode } from '../../errors.ts'
 import { type DisposeOption, type Disposer, dispose } from '../disposal.ts'
-import { ListedFile, type Origin, type Sight } from '../listed-file.ts'
+import { ListedFile, type Observer, type Origin, type Sight } from '../listed-file.ts'
 import type { Listed, Lister } from '../listing.ts'
 import type { IngestFile } from '../source.ts'
-import { type ReadAhead, readRemoteFile, sightOf } from './reader.ts'
-import type { SftpSession } from './session.ts'
+import type { SftpLink } from './link.ts'
+import { type ReaderSettings, readRemoteFile } from './reader.ts'
+import { sightOf } from './window.ts'
 
-interface ListerSettings extends ReadAhead {
+interface ListerSettings extends ReaderSettings {
   /** As {@link plainPath} gives them. */
   readonly directories: readonly string[]
   readonly dispose: DisposeOption
@@ -19,19 +20,19 @@ export function plainPath(path: string): string {
   return posix.normalize(path).replace(/(?<=.)\/$/, '')
 }
 
-/** One session's directories and files, in the words of {@link Lister} and {@link Origin}. */
+/** The directories and files at the end of a link, in the words of {@link Lister} and {@link Origin}. */
 export class SftpLister implements Lister, Origin, Disposer {
   readonly directories: readonly string[]
   readonly dispose: Origin['dispose']
-  readonly #session: SftpSession
+  readonly #link: SftpLink
   readonly #address: string
   readonly #settings: ListerSettings
 
-  constructor(session: SftpSession, address: string, settings: ListerSettings) {
+  constructor(link: SftpLink, address: string, settings: ListerSettings) {
     const { directories, dispose: how } = settings
     this.directories = directories
     if (how !== 'keep') this.dispose = entry => dispose(entry, how, this)
-    this.#session = session
+    this.#link = link
     this.#address = address
     this.#settings = settings
   }
@@ -39,13 +40,14 @@ export class SftpLister implements Lister, Origin, Disposer {
   async list(directory: string, root: string): Promise<Listed[]> {
     // A directory that went away below the given one is a fault of the moment, not of the configuration.
     const missing: ErrorCode = directory === root ? 'SFTP_NO_SUCH_DIRECTORY' : 'SFTP_LIST'
-    const entries = await this.#session.list(directory, [missing, 'SFTP_LIST', 'SFTP_LIST'])
+    const codes = [missing, 'SFTP_LIST', 'SFTP_LIST'] as const
+    const entries = await this.#link.ask(directory, channel => channel.list(directory, codes))
     const listed: Listed[] = []
     for (const entry of entries) {
       // With a slash it cannot be a name, and points elsewhere; with a NUL no file system has it.
       if (entry.filename === '' || /[/\0]/.test(entry.filename)) continue
       const path = posix.join(directory, entry.filename)
-      const attributes = entry.attrs.size === undefined ? await this.#session.lstat(path) : entry.attrs
+      const attributes = entry.attrs.size === undefined ? await this.#lstat(path) : entry.attrs
       if (attributes === undefined) continue
       listed.push({
         source: this.#address,
@@ -62,32 +64,38 @@ export class SftpLister implements Lister, Origin, Disposer {
     return new ListedFile(entry, this)
   }
 
-  read(entry: Listed, saw: (sight: Sight) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    return readRemoteFile(this.#session, entry, this.#settings, saw, signal)
+  read(entry: Listed, observer: Observer, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    return readRemoteFile(this.#link, entry, this.#settings, observer, signal)
   }
 
   async look({ path }: Listed): Promise<Sight | undefined> {
-    const attributes = await this.#session.lstat(path)
+    const attributes = await this.#lstat(path)
     return attributes && sightOf(attributes)
   }
 
   async makeDirectory(path: string): Promise<void> {
-    if ((await this.#session.lstat(path)) !== undefined) return
+    if ((await this.#lstat(path)) !== undefined) return
     const above = posix.dirname(path)
     if (above !== path) await this.makeDirectory(above)
-    await this.#session.makeDirectory(path)
+    await (await this.#link.session(path)).channel.makeDirectory(path)
   }
 
-  move(from: string, to: string): Promise<void> {
-    return this.#session.rename(from, to)
+  // What changes something is not asked for twice: nobody knows whether it was done when the connection broke.
+
+  async move(from: string, to: string): Promise<void> {
+    await (await this.#link.session(from)).channel.rename(from, to)
   }
 
-  remove(path: string): Promise<void> {
-    return this.#session.remove(path)
+  async remove(path: string): Promise<void> {
+    await (await this.#link.session(path)).channel.remove(path)
   }
 
   join(directory: string, name: string): string {
     return posix.join(directory, name)
+  }
+
+  #lstat(path: string): Promise<Attributes | undefined> {
+    return this.#link.ask(path, channel => channel.lstat(path))
   }
 }
 

@@ -1,93 +1,57 @@
-import type { Attributes } from 'ssh2'
-import type { Sight } from '../listed-file.ts'
+import { findIngestError } from '../../errors.ts'
+import type { Observer, Sight } from '../listed-file.ts'
+import type { SftpLink } from './link.ts'
+import { Retries } from './retries.ts'
 import type { SftpSession } from './session.ts'
+import { type Place, WindowedReading, type WindowSettings } from './window.ts'
 
-/** How much of a file is asked for ahead of the reader. */
-export interface ReadAhead {
-  /** Requests in flight. */
-  readonly requests: number
-  /** Bytes per request. */
-  readonly requestBytes: number
+export interface ReaderSettings extends WindowSettings {
+  readonly reconnects: number
 }
 
-/** One file to read: `size` as listed. */
-export interface RemoteFile {
-  readonly path: string
-  readonly size: number
-}
+/** Errors after which the rest of a file is read over a new session. */
+const passing = ['SFTP_DISCONNECTED', 'SFTP_DEADLINE', 'SFTP_TOO_SLOW'] as const
+
+/** Bytes before a cut that must stand there still when the reading goes on. */
+const TAIL = 4096
 
 /**
- * Reads a remote file through an ordered window: several requests in flight, chunks in file order.
+ * Reads a remote file from its first byte to its end: several requests in flight, chunks in file order; after a cut the
+ * rest of it over a new session.
  *
- * In: answers of the server, as short as it likes. Out: chunks in file order.
- * Memory: `requests` times `requestBytes`.
+ * In: answers of the server, as short as it likes. Out: chunks in file order, each byte once.
+ * Memory: 2 MiB for each channel.
  */
 export async function* readRemoteFile(
-  session: SftpSession,
-  { path, size }: RemoteFile,
-  { requests, requestBytes }: ReadAhead,
-  saw: (sight: Sight) => void,
+  link: SftpLink,
+  { path, size }: { readonly path: string; readonly size: number },
+  settings: ReaderSettings,
+  observer: Observer,
   signal: AbortSignal
 ): AsyncGenerator<Uint8Array, void> {
-  const handle = await session.open(path, signal)
-  try {
-    saw(sightOf(await session.fstat(path, handle, signal)))
-    const spans = spansOf(size, requestBytes)
-    const window: { length: number; chunk: Promise<Buffer> }[] = []
-    const ask = () => {
-      const span = spans.next().value
-      if (span === undefined) return
-      const chunk = fill(session, path, handle, span, signal)
-      // Whoever waits for it hears of its failure; nobody may be left to wait.
-      chunk.catch(() => {})
-      window.push({ length: span.length, chunk })
+  const retries = new Retries(settings.reconnects, signal)
+  const place: Place = { path, size, position: 0, tail: Buffer.alloc(0) }
+  let isCareful = false
+  for (;;) {
+    const from = place.position
+    let session: SftpSession | undefined
+    try {
+      session = await link.session(path)
+      const saw = (sight: Sight) => observer.saw(sight)
+      for await (const chunk of new WindowedReading(session, place, settings, { saw, signal, isCareful }).chunks()) {
+        place.position += chunk.length
+        place.tail = Buffer.from(chunk.subarray(-TAIL))
+        yield chunk
+      }
+      return
+    } catch (error) {
+      if (place.position > from) retries.reset()
+      // A server that cannot answer several requests at a time fails some of them: asked one by one, it may answer.
+      const mayBeOverasked: boolean = !isCareful && findIngestError(error)?.code === 'SFTP_READ'
+      isCareful = mayBeOverasked || place.position === from
+      await retries.after(error, mayBeOverasked ? [...passing, 'SFTP_READ'] : passing)
+      if (!mayBeOverasked) session?.drop()
+      observer.resumed()
     }
-    for (let i = 0; i < requests; i++) ask()
-    for (let head = window.shift(); head !== undefined; head = window.shift()) {
-      const chunk = await head.chunk
-      ask()
-      if (chunk.length > 0) yield chunk
-      if (chunk.length < head.length) break
-    }
-    saw(sightOf(await session.fstat(path, handle, signal)))
-  } finally {
-    session.release(handle)
   }
-}
-
-interface Span {
-  readonly position: number
-  readonly length: number
-}
-
-/** What to ask for: the listed bytes, then once beyond them, which proves that the file ends there. */
-function* spansOf(size: number, requestBytes: number): Generator<Span, undefined> {
-  for (let position = 0; position < size; position += requestBytes) {
-    yield { position, length: Math.min(requestBytes, size - position) }
-  }
-  yield { position: size, length: requestBytes }
-  return undefined
-}
-
-/** What a server says of a file; SFTP knows whole seconds, and some servers no time at all. */
-export function sightOf({ size, mtime }: Attributes): Sight {
-  return { size, modifiedAt: (mtime ?? 0) * 1000 }
-}
-
-/** Asks until the span is full or the file ends: an answer may be shorter than what was asked for. */
-async function fill(
-  session: SftpSession,
-  path: string,
-  handle: Buffer,
-  { position, length }: Span,
-  signal: AbortSignal
-): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(length)
-  let filled = 0
-  while (filled < length) {
-    const bytes = await session.read(path, handle, buffer.subarray(filled), position + filled, signal)
-    if (bytes === 0) return buffer.subarray(0, filled)
-    filled += bytes
-  }
-  return buffer
 }

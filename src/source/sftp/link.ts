@@ -1,0 +1,86 @@
+import { SourceError } from '../../errors.ts'
+import type { SftpChannel } from './channel.ts'
+import { Retries } from './retries.ts'
+import { type SessionSettings, SftpSession } from './session.ts'
+import { type Slot, takeSlot } from './slots.ts'
+
+export interface LinkSettings extends SessionSettings {
+  /** How often in a row a broken connection is made anew where nothing is gained in between. */
+  readonly reconnects: number
+  /** Sessions that this process may have with the server at a time. */
+  readonly maxSessions: number
+}
+
+/**
+ * The way to a server for as long as a `files()` loop lives: one session at a time, made anew when it broke.
+ */
+export class SftpLink {
+  readonly #settings: () => Promise<LinkSettings>
+  readonly #signal: AbortSignal
+  readonly #slot: Slot
+  #session: Promise<SftpSession> | undefined
+  #isClosed = false
+
+  /** Connects. `settings` are asked for at each connection: credentials and pins may have changed. */
+  static async open(settings: () => Promise<LinkSettings>, signal: AbortSignal): Promise<SftpLink> {
+    const slot = await takeSlot(await settings(), signal)
+    const link = new SftpLink(settings, signal, slot)
+    try {
+      await link.session()
+      return link
+    } catch (error) {
+      await link.close()
+      throw error
+    }
+  }
+
+  private constructor(settings: () => Promise<LinkSettings>, signal: AbortSignal, slot: Slot) {
+    this.#settings = settings
+    this.#signal = signal
+    this.#slot = slot
+  }
+
+  /** The session that lives, or a new one. `file` is whose errors it would be. */
+  async session(file?: string): Promise<SftpSession> {
+    for (;;) {
+      if (this.#isClosed) {
+        throw new SourceError('SFTP_SESSION_CLOSED', 'the session of the files() loop has ended', { file })
+      }
+      this.#session ??= this.#connect()
+      const opening = this.#session
+      const session = await opening
+      if (!session.hasEnded || this.#isClosed) return session
+      session.drop()
+      if (this.#session === opening) this.#session = undefined
+    }
+  }
+
+  /** Asks what may be asked again: on a new session, when the connection breaks before the answer. */
+  async ask<T>(file: string, question: (channel: SftpChannel) => Promise<T>): Promise<T> {
+    const { reconnects } = await this.#settings()
+    const retries = new Retries(reconnects, this.#signal)
+    for (;;) {
+      try {
+        return await question((await this.session(file)).channel)
+      } catch (error) {
+        // Who does not answer this question may answer the next one.
+        await retries.after(error, ['SFTP_DISCONNECTED'])
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const session = await this.#session?.catch(() => undefined)
+    await session?.close()
+    this.#slot.release()
+  }
+
+  #connect(): Promise<SftpSession> {
+    const opening = this.#settings().then(settings => SftpSession.open(settings, this.#signal))
+    opening.catch(() => {
+      if (this.#session === opening) this.#session = undefined
+    })
+    return opening
+  }
+}
