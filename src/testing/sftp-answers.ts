@@ -25,8 +25,11 @@ export interface SftpFaults {
   mostReads?: number | undefined
   /** Channels that a connection may have; more are refused. */
   mostChannels?: number | undefined
-  /** Is told of each request before it is answered; may change files and faults, or cut. */
-  onRequest?: ((request: SftpRequest) => void) | undefined
+  /**
+   * Is told of each request before it is answered; may change files and faults, or cut. Gives `deny`, `fail` or `hang` for a
+   * request that is to meet "permission denied", a bare "failure", or silence.
+   */
+  onRequest?: ((request: SftpRequest) => unknown) | undefined
 }
 
 /** A request as the server meets it. `position` is that of a read. */
@@ -50,11 +53,14 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
       sftp.status(request, error?.code === 'EACCES' ? STATUS_CODE.PERMISSION_DENIED : STATUS_CODE.FAILURE)
     })
   }
-  /** The same, unless a fault is set for the path. */
-  const answer = (request: number, path: string, work: () => Promise<void>): void => {
-    if (faults.hang?.includes(path)) return
-    if (faults.deny?.includes(path)) sftp.status(request, STATUS_CODE.PERMISSION_DENIED)
-    else if (faults.fail?.includes(path)) sftp.status(request, STATUS_CODE.FAILURE)
+  /** The same, unless a fault is set for the request or, where `paths` hit it, for its path. */
+  const answer = (request: number, asked: SftpRequest, work: () => Promise<void>, paths = true): void => {
+    const { path } = asked
+    const met = faults.onRequest?.(asked)
+    const meets = (fault: 'deny' | 'fail' | 'hang') => met === fault || (paths && faults[fault]?.includes(path))
+    if (meets('hang')) return
+    if (meets('deny')) sftp.status(request, STATUS_CODE.PERMISSION_DENIED)
+    else if (meets('fail')) sftp.status(request, STATUS_CODE.FAILURE)
     else attempt(request, work)
   }
   const keep = (request: number, handle: Handle) => {
@@ -66,9 +72,10 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
   const take = (id: Buffer) => (id.length === 4 ? handles.get(id.readUInt32BE()) : undefined)
   const tell = (request: number, sight: Sight | undefined) =>
     sight === undefined ? sftp.status(request, STATUS_CODE.NO_SUCH_FILE) : sftp.attrs(request, attributesOf(sight))
+  const pathOf = (handle: Handle | undefined) => handle?.path ?? ''
   const look = (request: number, path: string) => {
-    faults.onRequest?.({ name: 'LSTAT', path: normal(path) })
-    attempt(request, async () => tell(request, await tree.look(normal(path))))
+    const asked = { name: 'LSTAT', path: normal(path) } as const
+    answer(request, asked, async () => tell(request, await tree.look(asked.path)), false)
   }
 
   sftp.on('REALPATH', (request, path) => {
@@ -76,18 +83,17 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
   })
   sftp.on('STAT', look)
   sftp.on('LSTAT', look)
-  sftp.on('OPENDIR', (request, path) => {
-    faults.onRequest?.({ name: 'OPENDIR', path: normal(path) })
-    answer(request, normal(path), async () => {
-      const names = await tree.names(normal(path))
+  sftp.on('OPENDIR', (request, given) => {
+    const path = normal(given)
+    answer(request, { name: 'OPENDIR', path }, async () => {
+      const names = await tree.names(path)
       if (names === undefined) sftp.status(request, STATUS_CODE.NO_SUCH_FILE)
-      else keep(request, { path: normal(path), names })
+      else keep(request, { path, names })
     })
   })
   sftp.on('READDIR', (request, id) => {
     const handle = take(id)
-    if (handle !== undefined) faults.onRequest?.({ name: 'READDIR', path: handle.path })
-    answer(request, handle?.path ?? '', async () => {
+    answer(request, { name: 'READDIR', path: pathOf(handle) }, async () => {
       if (handle === undefined || !('names' in handle)) return sftp.status(request, STATUS_CODE.FAILURE)
       const names = handle.names.splice(0, namesPerAnswer)
       if (names.length === 0) return sftp.status(request, STATUS_CODE.EOF)
@@ -96,30 +102,29 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
       sftp.name(request, entries)
     })
   })
-  sftp.on('OPEN', (request, path, flags) => {
-    const at = normal(path)
-    faults.onRequest?.({ name: 'OPEN', path: at })
-    const refused = flags !== ssh2.utils.sftp.OPEN_MODE.READ || faults.deny?.includes(at)
-    if (refused) return sftp.status(request, STATUS_CODE.PERMISSION_DENIED)
-    attempt(request, async () => {
-      const file = await tree.open(at)
+  sftp.on('OPEN', (request, given, flags) => {
+    const path = normal(given)
+    if (flags !== ssh2.utils.sftp.OPEN_MODE.READ) return sftp.status(request, STATUS_CODE.PERMISSION_DENIED)
+    const open = async () => {
+      if (faults.deny?.includes(path)) return sftp.status(request, STATUS_CODE.PERMISSION_DENIED)
+      const file = await tree.open(path)
       if (file === undefined) sftp.status(request, STATUS_CODE.NO_SUCH_FILE)
       else if (isClosed) await file.close()
-      else keep(request, { path: at, file })
-    })
+      else keep(request, { path, file })
+    }
+    answer(request, { name: 'OPEN', path }, open, false)
   })
   sftp.on('FSTAT', (request, id) => {
     const handle = take(id)
-    if (handle !== undefined) faults.onRequest?.({ name: 'FSTAT', path: handle.path })
-    attempt(request, async () => tell(request, handle && 'file' in handle ? await handle.file.stat() : undefined))
+    const stat = async () => tell(request, handle && 'file' in handle ? await handle.file.stat() : undefined)
+    answer(request, { name: 'FSTAT', path: pathOf(handle) }, stat, false)
   })
   sftp.on('READ', (request, id, position, length) => {
     const handle = take(id)
     if (handle === undefined || !('file' in handle)) return sftp.status(request, STATUS_CODE.FAILURE)
-    faults.onRequest?.({ name: 'READ', path: handle.path, position })
-    if (reads >= (faults.mostReads ?? Number.POSITIVE_INFINITY)) return sftp.status(request, STATUS_CODE.FAILURE)
-    reads++
-    answer(request, handle.path, async () => {
+    answer(request, { name: 'READ', path: handle.path, position }, async () => {
+      if (reads >= (faults.mostReads ?? Number.POSITIVE_INFINITY)) return sftp.status(request, STATUS_CODE.FAILURE)
+      reads++
       // Those that came together wait together.
       if (faults.mostReads !== undefined) await new Promise(resolve => setImmediate(resolve))
       const bytes = await handle.file.read(position, Math.min(length, faults.maxAnswerBytes ?? length))
@@ -129,22 +134,24 @@ export function answerSftp(sftp: SFTPWrapper, tree: Tree, faults: SftpFaults, se
     })
   })
   sftp.on('CLOSE', (request, id) => {
-    attempt(request, async () => {
-      const handle = take(id)
+    const handle = take(id)
+    const close = async () => {
       handles.delete(id.readUInt32BE())
       if (handle !== undefined && 'file' in handle) await handle.file.close()
       sftp.status(request, handle === undefined ? STATUS_CODE.FAILURE : STATUS_CODE.OK)
-    })
+    }
+    answer(request, { name: 'CLOSE', path: pathOf(handle) }, close, false)
   })
   const change = (name: SftpRequest['name'], request: number, path: string, work: () => Promise<void>) => {
-    faults.onRequest?.({ name, path: normal(path) })
-    answer(request, normal(path), async () => {
+    answer(request, { name, path: normal(path) }, async () => {
       await work()
       sftp.status(request, STATUS_CODE.OK)
     })
   }
   sftp.on('REMOVE', (request, path) => change('REMOVE', request, path, () => tree.remove(normal(path))))
-  sftp.on('RENAME', (request, from, to) => change('RENAME', request, from, () => tree.rename(normal(from), normal(to))))
+  sftp.on('RENAME', (request, from, to) => {
+    change('RENAME', request, from, () => tree.rename(normal(from), normal(to)))
+  })
   sftp.on('MKDIR', (request, path) => change('MKDIR', request, path, () => tree.makeDirectory(normal(path))))
   // A client that says it has ended waits for the same from here.
   sftp.on('end', () => sftp.end())

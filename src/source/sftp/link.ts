@@ -55,16 +55,18 @@ export class SftpLink {
     }
   }
 
-  /** Asks what may be asked again: on a new session, when the connection breaks before the answer. */
+  /** Asks what may be asked again: on a new session, when the connection breaks, or is silent, before the answer. */
   async ask<T>(file: string, question: (channel: SftpChannel) => Promise<T>): Promise<T> {
     const { reconnects } = await this.#settings()
     const retries = new Retries(reconnects, this.#signal)
     for (;;) {
+      let session: SftpSession | undefined
       try {
-        return await question((await this.session(file)).channel)
+        session = await this.session(file)
+        return await question(session.channel)
       } catch (error) {
-        // Who does not answer this question may answer the next one.
-        await retries.after(error, ['SFTP_DISCONNECTED'])
+        await retries.after(error, ['SFTP_CONNECT', 'SFTP_DISCONNECTED', 'SFTP_DEADLINE'])
+        session?.drop()
       }
     }
   }

@@ -10,7 +10,7 @@ export interface ReaderSettings extends WindowSettings {
 }
 
 /** Errors after which the rest of a file is read over a new session. */
-const passing = ['SFTP_DISCONNECTED', 'SFTP_DEADLINE', 'SFTP_TOO_SLOW'] as const
+const passing = ['SFTP_CONNECT', 'SFTP_DISCONNECTED', 'SFTP_DEADLINE', 'SFTP_TOO_SLOW'] as const
 
 /** Bytes before a cut that must stand there still when the reading goes on. */
 const TAIL = 4096
