@@ -166,8 +166,13 @@ class Line {
     if (kind === 'drip') this.#toClient.drip(bytesPerSecond)
     else if (kind === 'half-close') this.#toClient.end()
     else if (kind === 'cut') this.#toClient.whenEmpty(() => this.cut())
-    else if (kind === 'reset') this.#toClient.whenEmpty(() => this.#client.resetAndDestroy())
+    else if (kind === 'reset') this.#toClient.whenEmpty(() => reset(this.#client))
   }
+}
+
+/** Node's own `resetAndDestroy` says good-bye first where nothing waits to be written; this is what it does after that. */
+function reset(socket: net.Socket): void {
+  Object.assign(socket, { resetAndClosing: true }).destroy()
 }
 
 /** What arrives at a moment: bytes, or the end of something. */

@@ -112,7 +112,7 @@ describe('the host key', () => {
     const pinned = makeSshKey().fingerprint
     const error = await failure(connectTo(server, { hostKey: pinned, connectAttempts: 3 }))
     expect(error).toMatchObject({ code: 'SFTP_HOST_KEY_MISMATCH', retryable: false })
-    for (const { fingerprint } of server.hostKeys) expect(error.message).toContain(fingerprint)
+    for (const { fingerprint } of server.hostKeys) expect(error.message).toContain(`add hostKey: '${fingerprint}'`)
     expect(error.message).toContain(pinned)
     expect(server.logins).toEqual([])
   })

@@ -51,19 +51,27 @@ export function refusal({ address, pins }: Server, presented: readonly HostKeyVe
   }
   if (pins.trusted.length === 0) {
     const key = presented[0]!
-    const what = `no host key is pinned, so nothing was sent; the server presents ${nameOf(key)}, and if its owner confirms that, add hostKey: '${key.fingerprint}'`
+    const what = `no host key is pinned, so nothing was sent; the server presents ${nameOf(key)}, and if its owner confirms that, ${optionOf(key)}`
     return new SourceError('SFTP_HOST_KEY_UNKNOWN', what, { file: address })
   }
   const pinned = pins.trusted.map(nameOf).join(', ')
-  const what = `the host key is not the pinned one, the server presents ${presented.map(nameOf).join(', ')}, pinned is ${pinned}`
+  const options = presented.map(optionOf).join(' or ')
+  const what = `the host key is not the pinned one, the server presents ${presented.map(nameOf).join(', ')}, pinned is ${pinned}; if its owner confirms the change, ${options}`
   return new SourceError('SFTP_HOST_KEY_MISMATCH', what, { file: address })
 }
 
 /** The server has no key of the pinned types; `presented` is one it has, if it has any. */
 export function typeError({ address }: Server, pinned: readonly string[], presented?: PresentedKey): SourceError {
-  const has = presented === undefined ? 'nor of any other that is supported' : `it presents ${nameOf(presented)}`
+  const has =
+    presented === undefined
+      ? 'nor of any other that is supported'
+      : `it presents ${nameOf(presented)}, and if its owner confirms that, ${optionOf(presented)}`
   const what = `the server has no host key of type ${pinned.join(', ')}; ${has}`
   return new SourceError('SFTP_HOST_KEY_TYPE', what, { file: address })
+}
+
+function optionOf({ fingerprint }: PresentedKey): string {
+  return `add hostKey: '${fingerprint}'`
 }
 
 function nameOf({ type, fingerprint }: { type: string | undefined; fingerprint: string }): string {
