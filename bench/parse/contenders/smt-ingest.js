@@ -25,7 +25,7 @@ export async function run(file) {
 const from = revisionsFrom * 1000
 
 /** What `tally.add` does, over the columns of a batch. */
-function addColumns(tally, { length, start, revision, kwh, estimated, direction, meter, esiids }) {
+export function addColumns(tally, { length, start, revision, kwh, estimated, direction, meter, esiids }) {
   const tails = esiids.map(lastFour)
   let milliKwh = 0
   let startSum = 0
