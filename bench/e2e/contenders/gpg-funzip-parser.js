@@ -1,0 +1,31 @@
+// gpg and funzip into our parser, a pipe for each file.
+import { readdirSync } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { FileAccount, IntervalParser } from '@intelliwatt/smt-ingest'
+import { addColumns } from '../../parse/contenders/smt-ingest.js'
+import { Tally } from '../../parse/contenders/tally.js'
+import { GpgFunzip, version as gpgVersion } from '../gpg-funzip.js'
+
+export const version = gpgVersion
+export const settings = '`gpg --decrypt` into `funzip` into `IntervalParser`'
+
+export async function open({ asc, privateKey }) {
+  const tools = new GpgFunzip(privateKey)
+  const parser = new IntervalParser()
+  return {
+    async load() {
+      const tally = new Tally()
+      for (const name of readdirSync(asc)) {
+        const { output, done } = tools.open(`${asc}/${name}`)
+        await pipeline(output, parser.stream(), async batches => {
+          for await (const batch of batches) if (!(batch instanceof FileAccount)) addColumns(tally, batch)
+        })
+        await done
+      }
+      return tally
+    },
+    peakRssMb: () => tools.peakRssMb(),
+    childrenCpuSeconds: () => tools.childrenCpuSeconds(),
+    close: () => tools.close()
+  }
+}
