@@ -2,7 +2,7 @@
 // its end, funzip the checksum; `pipefail` makes the failure of either one the pipe's.
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { peakRssMb } from '../shared/ask.js'
@@ -17,7 +17,7 @@ export const version = gpg && hasFunzip && hasBash && process.platform === 'linu
 
 const gpgCommand = 'gpg --batch --quiet --no-tty'
 /** How often the memory of the programs is looked at, in milliseconds. */
-const lookEveryMs = 10
+const lookEveryMs = 20
 
 export class GpgFunzip {
   /** A folder for whatever else is needed. Its name is short: GnuPG keeps sockets there, whose paths have a limit. */
@@ -110,11 +110,10 @@ export class GpgFunzip {
   }
 }
 
+/** What its first thread has started, which is all that Node and bash start. */
 function childrenOf(pid) {
   try {
-    return readdirSync(`/proc/${pid}/task`).flatMap(task =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'latin1').split(' ').filter(Boolean)
-    )
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean)
   } catch {
     return []
   }

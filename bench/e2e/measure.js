@@ -4,7 +4,7 @@ import { ask } from '../shared/ask.js'
 import { say } from '../shared/command.js'
 import { addPass, differences, emptyRun, lastPassText, takeTurns } from '../shared/contest.js'
 import { PostgresPlace } from '../shared/postgres.js'
-import { oneFile } from './files.js'
+import { dailyFiles, oneFile } from './files.js'
 
 const runOne = fileURLToPath(new URL('run-one.js', import.meta.url))
 
@@ -30,6 +30,8 @@ export const contenders = [
 export async function race(all, server, title, delivery, { warmUpMegabytes, rounds, deadline }) {
   const entrants = all.filter(({ several }) => !several || delivery.files > 1)
   const warmUp = await oneFile(warmUpMegabytes)
+  // For what only opens session keys, which has to be of the same kind.
+  const fewKeys = await dailyFiles(20)
   const [place, spare] = ['store', 'spare'].map(word => new PostgresPlace(server, `bench_${word}`))
   const runs = entrants.map(emptyRun)
   await takeTurns(entrants, { rounds, deadline }, async (entrant, round) => {
@@ -37,8 +39,7 @@ export async function race(all, server, title, delivery, { warmUpMegabytes, roun
     await addPass(run, async () => {
       for (const each of [place, spare]) await each.empty()
       await place.settle()
-      // What only opens session keys has nothing to warm up but the operation itself, and needs its kind of key.
-      const before = entrant.opens ? delivery : warmUp
+      const before = entrant.opens ? fewKeys : warmUp
       const strings = [filesOf(before), spare.place, filesOf(delivery), place.place].map(value => JSON.stringify(value))
       const { found, ...figures } = await ask(runOne, 'load', entrant.name, ...strings)
       const seen = entrant.stores ? { ...(await place.look()), ...found } : found
