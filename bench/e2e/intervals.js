@@ -19,7 +19,7 @@ export function openIntervals(directory, how) {
   return {
     async load() {
       const evidence = await takeIn(directory, { ...how, sink })
-      return { ...sink.tally, evidence }
+      return { ...sink.tally.end(), evidence }
     },
     close: () => sink.close()
   }

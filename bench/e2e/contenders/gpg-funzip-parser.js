@@ -2,8 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { FileAccount, IntervalParser } from '@intelliwatt/smt-ingest'
-import { addColumns } from '../../parse/contenders/smt-ingest.js'
-import { Tally } from '../../parse/contenders/tally.js'
+import { ColumnTally } from '../../parse/contenders/smt-ingest.js'
 import { GpgFunzip, version as gpgVersion } from '../gpg-funzip.js'
 
 export const version = gpgVersion
@@ -14,15 +13,15 @@ export async function open({ asc, privateKey }) {
   const parser = new IntervalParser()
   return {
     async load() {
-      const tally = new Tally()
+      const tally = new ColumnTally()
       for (const name of readdirSync(asc)) {
         const { output, done } = tools.open(`${asc}/${name}`)
         await pipeline(output, parser.stream(), async batches => {
-          for await (const batch of batches) if (!(batch instanceof FileAccount)) addColumns(tally, batch)
+          for await (const batch of batches) if (!(batch instanceof FileAccount)) tally.add(batch)
         })
         await done
       }
-      return tally
+      return tally.end()
     },
     peakRssMb: () => tools.peakRssMb(),
     childrenCpuSeconds: () => tools.childrenCpuSeconds(),
