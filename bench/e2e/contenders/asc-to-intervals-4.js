@@ -6,5 +6,7 @@ export { ownVersion as version } from '../../shared/package-version.js'
 export const settings = 'the same with `concurrency` 4'
 
 export async function open({ asc, privateKey }) {
-  return openIntervals(asc, { decryptor: new AscDecryptor({ privateKey }), concurrency: 4 })
+  const decryptor = new AscDecryptor({ privateKey })
+  await decryptor.open()
+  return openIntervals(asc, { decryptor, concurrency: 4 })
 }

@@ -6,5 +6,7 @@ export { ownVersion as version } from '../../shared/package-version.js'
 export const settings = '`ingest()`, `AscDecryptor`, `IntervalParser`, a sink that counts'
 
 export async function open({ asc, privateKey }) {
-  return openIntervals(asc, { decryptor: new AscDecryptor({ privateKey }) })
+  const decryptor = new AscDecryptor({ privateKey })
+  await decryptor.open()
+  return openIntervals(asc, { decryptor })
 }

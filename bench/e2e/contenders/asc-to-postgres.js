@@ -9,6 +9,7 @@ export const settings = '`ingest()` with four files at a time, `AscDecryptor`, `
 
 export async function open({ asc, privateKey }, { connectionString, schema }) {
   const decryptor = new AscDecryptor({ privateKey })
+  await decryptor.open()
   const sink = new PostgresSink({ connectionString, schema })
   await openStore(sink)
   return {
