@@ -5,7 +5,8 @@ import { decryptSessionKeys, readMessage, readPrivateKey } from 'openpgp'
 
 const { how, privateKey, messages } = workerData
 const key = await readPrivateKey({ armoredKey: privateKey })
-const read = await Promise.all(messages.map(armoredMessage => readMessage({ armoredMessage })))
+const readAll = texts => Promise.all(texts.map(armoredMessage => readMessage({ armoredMessage })))
+const read = await readAll(messages)
 
 const ways = {
   async library(read) {
@@ -22,8 +23,8 @@ const ways = {
 // Padding of PKCS #1 is what Node leaves to its callers since OpenSSL's own way to take it off gave away too much.
 const opener = how === 'openssl' && { key: await opensslKey(), padding: constants.RSA_NO_PADDING }
 
-// A thread of its own is warm by its own work only.
-await ways[how](read.slice(0, 10))
+// A thread of its own is warm by its own work only. openpgp forgets what it has opened, so these are read anew.
+await ways[how](await readAll(messages.slice(0, 10)))
 parentPort.postMessage('ready')
 parentPort.once('message', async () => parentPort.postMessage(await ways[how](read)))
 
