@@ -10,12 +10,11 @@ import { serverSettings, startPostgres } from './shared/postgres.js'
 await runBench({
   name: 'e2e',
   options: {
-    megabytes: '50',
-    large: '500',
+    sizes: '1,50,500',
     files: '1000',
     rounds: '5',
     contenders: contenders.map(({ name }) => name).join(),
-    minutes: '15'
+    minutes: '20'
   },
   measure,
   sectionsOf,
@@ -23,11 +22,15 @@ await runBench({
 })
 
 async function measure(options) {
-  const [megabytes, large, files, rounds] = ['megabytes', 'large', 'files', 'rounds'].map(name => Number(options[name]))
-  const entrants = contenders.filter(({ name }) => options.contenders.split(',').includes(name))
-  const settings = await settingsOf(entrants, new URL('e2e/', import.meta.url))
+  const [files, rounds] = [options.files, options.rounds].map(Number)
+  const sizes = options.sizes.split(',').map(Number).filter(Boolean)
+  const asked = contenders.filter(({ name }) => options.contenders.split(',').includes(name))
+  const settings = await settingsOf(asked, new URL('e2e/', import.meta.url))
+  const missing = asked.map(({ name }) => name).filter(name => settings[name].version === undefined)
+  for (const name of missing) say(`${name}: its programs are not installed, so it takes no part`)
+  const entrants = asked.filter(({ name }) => !missing.includes(name))
   const deliveries = []
-  for (const size of [megabytes, large].filter(Boolean)) {
+  for (const size of sizes) {
     say(`files: one of ${size} MB`)
     deliveries.push([`one file of ${size} MB`, await oneFile(size)])
   }
@@ -38,10 +41,13 @@ async function measure(options) {
   const server = await startPostgres()
   try {
     const postgres = await serverSettings(server)
-    const common = { warmUpMegabytes: Math.min(megabytes, 10), rounds, deadline: deadlineAfter(options.minutes) }
+    const common = { warmUpMegabytes: Math.min(10, ...sizes.filter(size => size > 1)), rounds }
     const races = []
-    for (const [title, delivery] of deliveries) races.push(await race(entrants, server, title, delivery, common))
-    return { rounds, postgres, settings, idleRssMb: await idleRssMb(), races }
+    for (const [title, delivery] of deliveries) {
+      const deadline = deadlineAfter((options.minutes * (races.length + 1)) / deliveries.length)
+      races.push(await race(entrants, server, title, delivery, { ...common, deadline }))
+    }
+    return { rounds, postgres, settings, missing, idleRssMb: await idleRssMb(), races }
   } finally {
     await server.stop()
   }

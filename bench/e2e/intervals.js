@@ -1,37 +1,26 @@
-// What the contenders that are ours have in common when nothing is stored: files of a directory become intervals.
-import { pipeline } from 'node:stream/promises'
-import { DirectorySource, FileAccount, IntervalParser } from '@intelliwatt/smt-ingest'
+// What the contenders that are ours have in common: `ingest()` takes the files of a directory in, and every receipt is
+// kept as evidence.
+import { DirectorySource, IntervalParser, ingest } from '@intelliwatt/smt-ingest'
+import { CountingSink } from './counting-sink.js'
+import { digestOf, receiptLine } from './evidence.js'
 
-export function openIntervals(directory, decryptor) {
+/** Takes the files of a directory into a sink. Gives the digest of what the receipts say. */
+export async function takeIn(directory, { decryptor, sink, concurrency = 1 }) {
   const source = new DirectorySource({ directories: [directory], settleMs: 0 })
-  const parser = new IntervalParser()
-  return {
-    async load() {
-      const sums = { rows: 0, milliKwh: 0, estimated: 0 }
-      for await (const file of source.files()) {
-        const opened = decryptor ? [decryptor.stream(file)] : []
-        await pipeline([file.stream(), ...opened, parser.stream(file), batches => addTo(sums, batches)])
-      }
-      return sums
-    },
-    close: () => source.close()
-  }
+  const stages = { source, ...(decryptor && { decryptor }), parser: new IntervalParser(), sink }
+  const lines = []
+  for await (const receipt of ingest({ ...stages, concurrency })) lines.push(receiptLine(receipt))
+  return digestOf(lines)
 }
 
-/** As little as tells that all is there: what storing is compared with should not wait for a bench's sums. */
-async function addTo(sums, batches) {
-  for await (const batch of batches) {
-    if (batch instanceof FileAccount) continue
-    const { length, kwh, estimated } = batch
-    let milliKwh = 0
-    let estimates = 0
-    for (let i = 0; i < length; i++) {
-      milliKwh += kwh[i]
-      estimates += estimated[i]
-    }
-    sums.rows += length
-    // A batch of thousandths adds up to within a millionth of one of them.
-    sums.milliKwh += Math.round(milliKwh * 1000)
-    sums.estimated += estimates
+/** Files become intervals, which are counted and forgotten. */
+export function openIntervals(directory, how) {
+  const sink = new CountingSink()
+  return {
+    async load() {
+      const evidence = await takeIn(directory, { ...how, sink })
+      return { ...sink.tally.end(), evidence }
+    },
+    close: () => sink.close()
   }
 }

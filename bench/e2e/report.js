@@ -1,8 +1,8 @@
 // Writes what was measured: Markdown for the terminal and for RESULTS.md.
 import {
   databaseText,
+  median,
   megabytesText,
-  percent,
   ratioIn,
   rightRun,
   rightRuns,
@@ -12,14 +12,16 @@ import {
   settingsTable,
   tableOf,
   thousands,
+  times,
   wrongRuns
 } from '../shared/figures.js'
-import { widestSpread, wrongAnswers } from '../shared/findings.js'
+import { lossesText, lossesTo, nearestRival, widestSpread, wrongAnswers } from '../shared/findings.js'
 import { contenders } from './measure.js'
 import { reachTable } from './reach.js'
 
 /** What the others are compared with. */
 const yardstick = 'asc-to-intervals'
+const rivals = contenders.filter(({ own, opens }) => !own && !opens).map(({ name }) => name)
 
 /** Every section by the name of its marks in RESULTS.md. */
 export function sectionsOf(results) {
@@ -29,40 +31,58 @@ export function sectionsOf(results) {
     races: races.map(race => `### ${race.title}\n\n${raceTable(race)}`).join('\n\n'),
     reach: reachTable(results, contenders),
     settings: settingsTable(results),
-    findings: [...races.flatMap(costOfStages), ...races.flatMap(wrongAnswers), widestSpread(races)].join('\n')
+    findings: [
+      ...races.flatMap(race => nearestRival(race, yardstick, rivals)),
+      ...races.flatMap(costOfStages),
+      ...races.flatMap(wrongAnswers),
+      widestSpread(races)
+    ].join('\n'),
+    losses: lossesText(lossesTo(rivals, races, yardstick))
   }
 }
 
-function scope({ machine, rounds, minutes, races, postgres, idleRssMb }) {
+function scope({ machine, rounds, minutes, races, postgres, missing = [], idleRssMb }) {
   const sizes = races.map(({ title, bytes, ascBytes, rows }) => {
-    const packed = `${megabytesText(bytes / 1e6)} of CSV, ${megabytesText(ascBytes / 1e6)} as \`.asc\``
+    const packed = `${megabytesText(bytes / 1e6)} of CSV, ${(ascBytes / 1e6).toFixed(1)} MB as \`.asc\``
     return `${title}: ${thousands(rows)} intervals, ${packed}`
   })
   return [
     `${sizes.join(' · ')}.`,
-    `Medians of ${rounds} rounds, smallest and largest in brackets; the run took ${minutes} minutes.`,
+    `Medians of ${rounds} rounds (3 for the slow ones), smallest and largest in brackets; the run took ${minutes} minutes.`,
+    ...missing.map(name => `**${name} took no part: its programs are not installed.**`),
     `${machine}. A Node process that does nothing peaks at ${megabytesText(idleRssMb)}.`,
     `\n${databaseText('PostgreSQL', postgres)}`
   ].join('\n')
 }
 
 function raceTable(race) {
+  const rate = race.files > 1 ? 'files/s' : 'intervals/s'
+  const head = ['contender', 'seconds', 'CPU seconds', 'MB/s of CSV', rate, `${yardstick} is`, 'peak memory']
   const rows = rightRuns(race).map(run => [
-    run.name,
+    nameIn(run),
     secondsText(run),
-    thousands(race.bytes / 1e6 / secondsOf(run)),
-    `${(race.rows / 1e6 / secondsOf(run)).toFixed(2)} M`,
+    run.cpuSeconds ? median(run.cpuSeconds).toFixed(2) : '',
+    opensOnly(run) ? '' : thousands(race.bytes / 1e6 / secondsOf(run)),
+    race.files > 1 ? thousands(race.files / secondsOf(run)) : `${(race.rows / 1e6 / secondsOf(run)).toFixed(2)} M`,
     speedText(race, run),
     megabytesText(rssOf(run))
   ])
-  const wrong = wrongRuns(race).map(({ name, wrong }) => [name, `wrong: ${wrong}`, '', '', '', ''])
-  const head = ['contender', 'seconds', 'MB/s of CSV', 'intervals/s', `speed of ${yardstick}`, 'peak memory']
+  const wrong = wrongRuns(race).map(run => [nameIn(run), `wrong: ${run.wrong}`, ...Array(head.length - 2).fill('')])
   return tableOf(head, [...rows, ...wrong])
 }
 
+function nameIn({ name }) {
+  if (opensOnly({ name })) return `*${name}*`
+  return contenders.some(contender => contender.name === name && contender.own) ? `**${name}**` : name
+}
+
+function opensOnly({ name }) {
+  return contenders.some(contender => contender.name === name && contender.opens)
+}
+
 function speedText(race, { name }) {
-  const ratio = ratioIn(race, name, yardstick)
-  return ratio === undefined || name === yardstick ? '' : percent(ratio)
+  const ratio = ratioIn(race, yardstick, name)
+  return ratio === undefined || name === yardstick ? '' : `${times(ratio)} as fast`
 }
 
 /** What each step takes on top of the one before. */

@@ -6,9 +6,10 @@ export class TallyTruth {
   #truth = { rows: 0, milliKwh: 0, startSum: 0, revisionSum: 0, estimated: 0, surplus: 0, esiidSum: 0 }
   #totals = emptyTotals()
 
-  /** Adds what reading a meter-day must give. */
+  /** Adds what reading a meter-day must give. Gives how many rows that were. */
   add(day) {
     const truth = this.#truth
+    const before = truth.rows
     for (const { esiid, start, milliKwh, estimated, direction, revision } of expectedIntervals([day])) {
       truth.rows += 1
       truth.milliKwh += milliKwh
@@ -19,6 +20,7 @@ export class TallyTruth {
       truth.esiidSum += Number(esiid.slice(-4))
     }
     addTotals(this.#totals, totalsOf([day]))
+    return truth.rows - before
   }
 
   /** The sums. The maker's own totals, folded elsewhere, must say the same. */

@@ -16,14 +16,16 @@ export function emptyRun({ name }) {
   return { name, wrong: null, seconds: [], rssMb: [] }
 }
 
-/** One pass of a contender, unless an earlier one was wrong. `pass` gives what was wrong, seconds and peak memory. */
+/**
+ * One pass of a contender, unless an earlier one was wrong. `pass` gives what was wrong, seconds, peak memory, and
+ * whatever else was measured.
+ */
 export async function addPass(run, pass) {
   if (run.wrong !== null) return
-  const { wrong, seconds, rssMb } = await pass().catch(error => ({ wrong: error.message.split('\n')[0] }))
+  const { wrong, ...figures } = await pass().catch(error => ({ wrong: error.message.split('\n')[0] }))
   run.wrong = wrong
   if (wrong !== null) return
-  run.seconds.push(seconds)
-  run.rssMb.push(rssMb)
+  for (const [name, figure] of Object.entries(figures)) (run[name] ??= []).push(figure)
 }
 
 /** The last pass in a word, for those who wait. */

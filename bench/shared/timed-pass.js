@@ -3,13 +3,20 @@ import { peakRssMb } from './ask.js'
 /** Opens what is needed, takes the time of `load`, closes. */
 export async function timedPass(open, ...where) {
   const opened = await open(...where)
+  // Where other programs do the work, it is theirs that counts.
+  const cpuSeconds = () => ownCpuSeconds() + (opened.childrenCpuSeconds?.() ?? 0)
   try {
-    const start = performance.now()
+    const [start, cpuBefore] = [performance.now(), cpuSeconds()]
     const found = await opened.load()
     const seconds = (performance.now() - start) / 1000
-    // Where another program does the work, it is that one's memory that counts.
-    return { found, seconds, rssMb: opened.peakRssMb ? opened.peakRssMb() : peakRssMb() }
+    const cpu = cpuSeconds() - cpuBefore
+    return { found, seconds, cpuSeconds: cpu, rssMb: opened.peakRssMb ? opened.peakRssMb() : peakRssMb() }
   } finally {
     await opened.close()
   }
+}
+
+function ownCpuSeconds() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
 }

@@ -13,6 +13,12 @@ export const settings = "`columns: true`, `delimiter: ','`, `record_delimiter: '
 
 export async function run(file) {
   const tally = new Tally()
+  await pipeline(createReadStream(file), parserInto(tally))
+  return tally
+}
+
+/** A parser that hands its rows on. */
+export function parserInto(tally) {
   const parser = parse({ columns: true, delimiter: ',', record_delimiter: '\n' })
   parser.on('readable', () => {
     for (let row = parser.read(); row !== null; row = parser.read()) {
@@ -28,6 +34,5 @@ export async function run(file) {
       )
     }
   })
-  await pipeline(createReadStream(file), parser)
-  return tally
+  return parser
 }
