@@ -1,13 +1,17 @@
+import type { KeyObject } from 'node:crypto'
 import type { KeyID, PrivateKey, SecretKeyPacket } from 'openpgp'
 import { DecryptError, findIngestError } from '../errors.ts'
 import { type Credential, resolveCredential } from '../options.ts'
 import { loadOpenPgp, openpgpConfig, plain } from './library.ts'
 import { sniffOpenPgp } from './openpgp-format.ts'
+import { rsaKeyOf } from './rsa.ts'
 
 /** Private keys, open, and the ids of those among their keys that can decrypt. */
 export interface Keyring {
   readonly keys: readonly PrivateKey[]
   readonly ids: readonly KeyID[]
+  /** Those of them that are RSA keys, by their ids in hex. */
+  readonly rsa: ReadonlyMap<string, KeyObject>
 }
 
 /** Reads and opens private keys. The passphrase is asked for only when one of them is locked. */
@@ -18,6 +22,7 @@ export async function openKeyring(
   const read = (await Promise.all(credentials.map(async credential => readKeys(await fetchKey(credential))))).flat()
   const keys: PrivateKey[] = []
   const ids: KeyID[] = []
+  const rsa = new Map<string, KeyObject>()
   const unlock = unlocker(passphrase)
   let refusal: unknown
   for (const key of read) {
@@ -27,7 +32,10 @@ export async function openKeyring(
     })
     for (const part of parts) {
       if (!part.keyPacket.isDecrypted()) await unlock(part.keyPacket as SecretKeyPacket)
-      ids.push(part.getKeyID())
+      const id = part.getKeyID()
+      const rsaKey = rsaKeyOf(part.keyPacket as SecretKeyPacket)
+      if (rsaKey) rsa.set(id.toHex(), rsaKey)
+      ids.push(id)
     }
     if (parts.length > 0) keys.push(key)
   }
@@ -36,7 +44,7 @@ export async function openKeyring(
     const names = read.map(key => showKeyId(key.getKeyID())).join(', ')
     throw new DecryptError('KEY_UNREADABLE', `the private key cannot decrypt: ${names}`, { cause: refusal })
   }
-  return { keys, ids }
+  return { keys, ids, rsa }
 }
 
 /** A key id as gpg shows it. */

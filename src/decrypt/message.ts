@@ -4,6 +4,7 @@ import { isHidden, type Keyring, showKeyId } from './keyring.ts'
 import { bytesOf, loadOpenPgp, openpgpConfig, plain, webStreamOf } from './library.ts'
 import { PacketReader } from './packets.ts'
 import { damaged, payloadOf } from './payload.ts'
+import { openRsaSessionKey } from './rsa.ts'
 import { canUnseal, SealedData } from './sealed-data.ts'
 
 /** Room for the session keys of thousands of recipients. */
@@ -84,7 +85,7 @@ export async function readSealed(bytes: AsyncIterable<Uint8Array>, place: ErrorP
 
 /** Opens a message's session key, by those private keys that it was made for. */
 export async function openSessionKey(message: SealedMessage, keyring: Keyring, place: ErrorPlace) {
-  const { readMessage, decryptSessionKeys } = await loadOpenPgp()
+  const { readMessage, decryptSessionKeys, enums } = await loadOpenPgp()
   if (message.sessionKeys.length === 0) throw noKey([], keyring, place)
   const sealed = await readMessage({ binaryMessage: plain(message.sessionKeys) })
   const madeFor = sealed.getEncryptionKeyIDs()
@@ -92,6 +93,12 @@ export async function openSessionKey(message: SealedMessage, keyring: Keyring, p
   if (known === undefined && (keyring.ids.length === 0 || !madeFor.some(isHidden))) {
     throw noKey(madeFor, keyring, place)
   }
+  const packets = sealed.packets.filterByTag(enums.packet.publicKeyEncryptedSessionKey)
+  const opened = openByRsa(
+    packets.map(packet => packet.write()),
+    keyring
+  )
+  if (opened) return opened
   try {
     const decryptionKeys = [...keyring.keys]
     const [sessionKey] = await decryptSessionKeys({ message: sealed, decryptionKeys, config: openpgpConfig })
@@ -102,6 +109,20 @@ export async function openSessionKey(message: SealedMessage, keyring: Keyring, p
     if (known === undefined && codeFor(cause) === 'DECRYPT_CORRUPT') throw noKey(madeFor, keyring, place, cause)
     throw cause
   }
+}
+
+/** Opens the first session key, of the form of RFC 9580 §5.1.1, that was made for an RSA key of the ring. */
+function openByRsa(packets: readonly Uint8Array[], keyring: Keyring) {
+  for (const packet of packets) {
+    const [version, algorithm] = [packet[0], packet[9]]
+    if (version !== 3 || (algorithm !== 1 && algorithm !== 2)) continue
+    const id = Buffer.from(packet.subarray(1, 9)).toString('hex')
+    const key = keyring.rsa.get(id)
+    // A number of OpenPGP has the count of its bits before it.
+    const sessionKey = key && openRsaSessionKey(packet.subarray(12), key)
+    if (sessionKey) return { sessionKey, keyId: id.toUpperCase() }
+  }
+  return undefined
 }
 
 /** The payload of a message; provisional until the generator has ended. */
