@@ -18,7 +18,7 @@ export class ByteReader {
   async peek(n: number): Promise<Buffer> {
     if (this.#held.length < n && !this.#ended) {
       // Copies: whoever gives a chunk may use its memory again when the next one is asked for.
-      const pieces = [Buffer.from(this.#held)]
+      const pieces = this.#held.length > 0 ? [Buffer.from(this.#held)] : []
       let length = this.#held.length
       while (length < n) {
         const { done, value } = await this.#chunks.next()
@@ -29,7 +29,7 @@ export class ByteReader {
         pieces.push(Buffer.from(value))
         length += value.length
       }
-      this.#held = Buffer.concat(pieces)
+      this.#held = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
     }
     return this.#held.subarray(0, n)
   }

@@ -6,7 +6,7 @@ import type { MemberHeader } from './zip-format.ts'
 const LARGEST_CHUNK = 256 * 1024
 
 /** zlib gets a buffer of a chunk's size; thousands of small members need no large ones. */
-const SMALLEST_CHUNK = 16 * 1024
+const SMALLEST_CHUNK = 2 * 1024
 
 /** Raised where the bytes end and the member does not. */
 export class EndOfArchive extends Error {}

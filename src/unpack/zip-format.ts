@@ -17,7 +17,7 @@ export const END = 0x06054b50
 export const ARCHIVE_EXTRA_DATA = 0x08064b50
 
 export const STORED = 0
-export const DEFLATED = 8
+const DEFLATED = 8
 /** What WinZip writes for the method of a member it encrypts by AES. */
 const AES = 99
 
