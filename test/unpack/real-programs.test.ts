@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { requireReal } from '../support/real.ts'
 import { scratchFolder } from '../support/scratch.ts'
+import { type Handmade, handmadeArchive } from './handmade.ts'
 import { contents, pieces, unpack } from './support.ts'
 
 const hello = Buffer.from('hello '.repeat(20))
@@ -97,4 +98,34 @@ with zipfile.ZipFile(Pipe(), 'w', zipfile.ZIP_DEFLATED) as z:
       ['zähler.csv', 'hello']
     ])
   })
+
+  test.skipIf(!requireReal('python3'))(
+    'python reads what is written by hand for these tests, and finds the same',
+    async () => {
+      const cwd = scratchFolder()
+      const content = 'PK\u0003\u0004 said the file'
+      const kinds: Handmade[] = [
+        { content },
+        { content, method: 0 },
+        { content, zip64: true },
+        ...[true, false].flatMap(signed => [true, false].map(wide => ({ content, descriptor: { signed, wide } })))
+      ]
+      for (const [i, kind] of kinds.entries()) {
+        writeFileSync(join(cwd, `${i}.zip`), handmadeArchive([kind, { ...kind, name: 'b' }]))
+      }
+      const script = `
+import json, zipfile
+out = []
+for i in range(${kinds.length}):
+    with zipfile.ZipFile('%d.zip' % i) as z:
+        assert z.testzip() is None
+        out.append([[n, z.read(n).decode('latin1')] for n in z.namelist()])
+print(json.dumps(out))
+`
+      const theirs = JSON.parse(execFileSync('python3', ['-c', script], { cwd, encoding: 'utf8' }))
+      const ours = await Promise.all(kinds.map((_, i) => unpack(createReadStream(join(cwd, `${i}.zip`)))))
+      expect(theirs).toEqual(ours.map(contents))
+      expect(ours.map(contents)).toEqual(kinds.map(() => ['a.csv', 'b'].map(name => [name, content])))
+    }
+  )
 })
