@@ -98,6 +98,10 @@ const catalogue = {
   ),
   ZIP_ENCRYPTED: file(false, 'A member is protected by a ZIP password; ask for a plain archive inside the message.'),
   ZIP_UNSUPPORTED: file(false, 'A member is packed in a way that cannot be read as a stream; ask for deflate.'),
+  ZIP_LIMIT: file(
+    false,
+    'The archive unpacks to more than it may; if you trust its sender, raise the limit that the message names in archiveLimits.'
+  ),
 
   PARSE_EMPTY: file(false, 'The file has no bytes at all; ask for it to be delivered again.'),
   PARSE_UNOPENED: file(
@@ -333,10 +337,9 @@ export function maskEsiids(text: string): string {
   return text.replace(/(?<!\d)10(?:\d{20}|\d{15})(?!\d)/g, shortEsiid)
 }
 
-/** Text from outside as it may be printed: ESIIDs shortened, nothing in it that a terminal would obey. */
+/** Text from outside as it may be printed: ESIIDs shortened, nothing in it that a terminal would obey or turn round. */
 export function showable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-  return maskEsiids(text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '·'))
+  return maskEsiids(text.replace(/[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, '·'))
 }
 
 /** A quoted header that may be shown: every run of eight or more digits masked. */

@@ -10,6 +10,7 @@ export type { Disposal, FileLabel, FilesOptions, IngestFile, PassedOver, Source,
 export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
 export type { Opened } from './decrypt/opened.ts'
 export type { Credential } from './options.ts'
+export type { ArchiveLimits } from './unpack/archive-limits.ts'
 export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'
 
 // How are they read?

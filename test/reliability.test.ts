@@ -19,7 +19,7 @@ interface Named {
   readonly title: string
 }
 
-const pages = ['docs/reliability.md', 'docs/pains.md']
+const pages = ['docs/reliability.md', 'docs/pains.md', 'docs/archives.md']
 const later = /^\*\*later\*\*: [a-z]/
 const citation = /^\[(test\/\S+)\]\(\.\.\/\1\): (\S.*)$/
 

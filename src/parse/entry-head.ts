@@ -97,12 +97,12 @@ function refuseOtherKinds(start: Uint8Array, line: string, place: EntryPlace): v
   if (place.packed && /^(\[Content_Types\]\.xml|xl\/.*)$/i.test(place.name)) {
     throw headError(place, 'PARSE_SPREADSHEET', 'the file is an Excel workbook')
   }
-  if (isUtf16(start) && (matters || /E\0?S\0?I\0?I\0?D/.test(line))) {
-    throw headError(place, 'PARSE_UTF16', 'the text is UTF-16')
-  }
   if (matters && isHtml(line)) throw headError(place, 'PARSE_HTML', 'the file is a web page')
   const container = place.packed ? undefined : unopened(start)
   if (container) throw headError(place, 'PARSE_UNOPENED', `the file is ${container} that nobody has opened`)
+  if (isUtf16(start) && (matters || /E\0?S\0?I\0?I\0?D/.test(line))) {
+    throw headError(place, 'PARSE_UTF16', 'the text is UTF-16')
+  }
 }
 
 function headError(place: EntryPlace, code: ConstructorParameters<typeof ParseError>[0], what: string): ParseError {

@@ -5,6 +5,7 @@ import { ParseError } from '../errors.ts'
 import { settle } from '../options.ts'
 import type { FileLabel } from '../source/source.ts'
 import { StageStream } from '../stage-stream.ts'
+import { type ArchiveLimits, archiveLimitsSchema } from '../unpack/archive-limits.ts'
 import { withoutReturn } from '../unpack/byte-reader.ts'
 import { type Entry, readEntries } from '../unpack/read-entries.ts'
 import { classify, type EntryKind, type EntryPlace, promisesIntervals } from './entry-head.ts'
@@ -50,6 +51,11 @@ export interface IntervalParserOptions {
    * @default [15]
    */
   readonly intervalMinutes?: readonly (15 | 30 | 60)[]
+  /**
+   * What the archives in a file may unpack to, before it fails with `ZIP_LIMIT`.
+   * @default 10,000 members, 100 GB, 200 times the packed size, 2 archives deep
+   */
+  readonly archiveLimits?: ArchiveLimits
   /** What is known beforehand of Green Button feeds, which may leave it open. */
   readonly greenButton?: {
     /**
@@ -71,6 +77,7 @@ const schema = z.strictObject({
   maxRejectShare: z.number().min(0).max(1).default(0.001),
   layouts: z.array(layoutSchema).default([]),
   intervalMinutes: z.array(minutesSchema).min(1).default([15]),
+  archiveLimits: archiveLimitsSchema.prefault({}),
   greenButton: greenButtonSchema.default({})
 })
 
@@ -117,9 +124,10 @@ export class IntervalParser implements AsyncDisposable {
     let rejected = 0
     const path = file?.path
     const input = withoutReturn(chunks)
+    const labels = { name: file?.name, file: path, archiveLimits: this.#options.archiveLimits }
     const core = ScanCore.take(this.#options.batchRows, this.#options.intervalMinutes)
     try {
-      for await (const entry of readEntries(input, { name: file?.name, file: path })) {
+      for await (const entry of readEntries(input, labels)) {
         const account: EntryAccount = yield* this.#readEntry(entry, path, core, this.#options.maxRejects - rejected)
         rejected += account.rows.rejected
         accounts.push(account)

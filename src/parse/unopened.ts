@@ -10,6 +10,9 @@ const containers: readonly (readonly [name: string, magic: Buffer])[] = [
   ['a RAR archive', Buffer.from('Rar!')]
 ]
 
+/** How a program for Windows, Linux or macOS begins: most likely a self-extracting archive. Text has no zeros. */
+const programs = ['MZ', '\u007fELF', '\u00cf\u00fa\u00ed\u00fe']
+
 /** How far into a file the signature of a ZIP, or the line that begins an armored message, is looked for. */
 export const NEAR = 4096
 
@@ -20,6 +23,8 @@ export function unopened(bytes: Uint8Array): string | undefined {
   if (armored || sniffOpenPgp(head, true) === 'encrypted-message') return 'an OpenPGP message'
   // A whole ZIP is told by its first four bytes and never comes here.
   if (head.subarray(0, 2).toString('latin1') === 'PK' || head.includes('PK\u0003\u0004')) return 'a damaged ZIP archive'
+  const isProgram = head.includes(0) && programs.some(magic => head.toString('latin1', 0, magic.length) === magic)
+  if (isProgram) return 'a program or a self-extracting archive'
   const known = containers.find(([, magic]) => head.subarray(0, magic.length).equals(magic))
   return known?.[0]
 }

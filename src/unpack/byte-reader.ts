@@ -3,15 +3,22 @@ export class ByteReader {
   readonly #chunks: AsyncIterator<Uint8Array>
   #held: Buffer = Buffer.alloc(0)
   #ended = false
+  #position = 0
 
   constructor(chunks: AsyncIterable<Uint8Array>) {
     this.#chunks = chunks[Symbol.asyncIterator]()
   }
 
+  /** Bytes taken so far. */
+  get position(): number {
+    return this.#position
+  }
+
   /** The next `n` bytes without taking them; fewer only at the end. */
   async peek(n: number): Promise<Buffer> {
     if (this.#held.length < n && !this.#ended) {
-      const pieces = [this.#held]
+      // Copies: whoever gives a chunk may use its memory again when the next one is asked for.
+      const pieces = this.#held.length > 0 ? [Buffer.from(this.#held)] : []
       let length = this.#held.length
       while (length < n) {
         const { done, value } = await this.#chunks.next()
@@ -19,16 +26,17 @@ export class ByteReader {
           this.#ended = true
           break
         }
-        pieces.push(asBuffer(value))
+        pieces.push(Buffer.from(value))
         length += value.length
       }
-      this.#held = Buffer.concat(pieces)
+      this.#held = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
     }
     return this.#held.subarray(0, n)
   }
 
   /** Passes over `n` bytes that were peeked at. */
   skip(n: number): void {
+    this.#position += Math.min(n, this.#held.length)
     this.#held = this.#held.subarray(n)
   }
 
@@ -42,6 +50,7 @@ export class ByteReader {
     if (this.#held.length === 0) return undefined
     const piece = this.#held.subarray(0, most)
     this.#held = this.#held.subarray(piece.length)
+    this.#position += piece.length
     return piece
   }
 
@@ -53,6 +62,7 @@ export class ByteReader {
 
   /** Puts back the rest of a piece that {@link ByteReader.next} gave. */
   unread(rest: Buffer): void {
+    this.#position -= rest.length
     if (rest.length > 0) this.#held = this.#held.length === 0 ? rest : Buffer.concat([rest, this.#held])
   }
 }

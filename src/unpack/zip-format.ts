@@ -4,29 +4,49 @@
  *   [local header, data, (descriptor)]*  [central header]*  (zip64 end, zip64 locator)  end of directory
  */
 
+import { extraField } from './extra-field.ts'
+import { memberName } from './member-name.ts'
+
 export const LOCAL = 0x04034b50
-const DESCRIPTOR = 0x08074b50
+export const DESCRIPTOR = 0x08074b50
 export const CENTRAL = 0x02014b50
 export const ZIP64_END = 0x06064b50
 export const ZIP64_LOCATOR = 0x07064b50
 export const END = 0x06054b50
+/** Stands before a directory that is encrypted as a whole. */
+export const ARCHIVE_EXTRA_DATA = 0x08064b50
 
 export const STORED = 0
-export const DEFLATED = 8
+const DEFLATED = 8
+/** What WinZip writes for the method of a member it encrypts by AES. */
+const AES = 99
 
+/** All flags but hints for the packer, and that a descriptor follows, which some writers say in the local header alone. */
+const TELLING_FLAGS = 0xfff1
+
+const UINT16_MAX = 0xffff
 const UINT32_MAX = 0xffffffff
+const ZIP64_EXTRA = 1
 
 /** What a local or central header says about a member. */
 export interface MemberHeader {
   readonly name: string
+  /** Its bytes, one character each. */
+  readonly rawName: string
   readonly method: number
-  readonly encrypted: boolean
+  /** Those that both headers must agree on. */
+  readonly flags: number
   /** Sizes and CRC follow the data instead of standing here. */
   readonly hasDescriptor: boolean
-  readonly zip64: boolean
   readonly crc32: number
   readonly compressedSize: number
   readonly size: number
+}
+
+/** What only the directory says: where the local header stands. */
+export interface CentralHeader extends MemberHeader {
+  readonly disk: number
+  readonly offset: number
 }
 
 /** Bytes that the fixed part of a header of this signature has, and where the lengths of its variable parts stand. */
@@ -46,67 +66,90 @@ export function headerLength(signature: typeof LOCAL | typeof CENTRAL, fixed: Bu
   return lengths.reduce((sum, at) => sum + fixed.readUInt16LE(at), length)
 }
 
-/** Reads a whole header. */
-export function readHeader(signature: typeof LOCAL | typeof CENTRAL, bytes: Buffer): MemberHeader {
+/** Reads a whole local header. */
+export function readLocal(bytes: Buffer): MemberHeader {
+  const { extra, ...header } = readShared(LOCAL, bytes)
+  return { ...header, ...widened(extra, header) }
+}
+
+/** Reads a whole header of the directory. */
+export function readCentral(bytes: Buffer): CentralHeader {
+  const { extra, ...header } = readShared(CENTRAL, bytes)
+  const place = { disk: bytes.readUInt16LE(34), offset: bytes.readUInt32LE(42) }
+  return { ...header, ...widened(extra, { ...header, ...place }) }
+}
+
+function readShared(signature: typeof LOCAL | typeof CENTRAL, bytes: Buffer) {
   const { fixed, flags: at, lengths } = shapes[signature]
   const flags = bytes.readUInt16LE(at)
   const nameEnd = fixed + bytes.readUInt16LE(lengths[0]!)
+  const raw = bytes.subarray(fixed, nameEnd)
   const extra = bytes.subarray(nameEnd, nameEnd + bytes.readUInt16LE(lengths[1]!))
-  const sizes = { compressedSize: bytes.readUInt32LE(at + 12), size: bytes.readUInt32LE(at + 16) }
   return {
-    // Bit 11: UTF-8. Without it CP437, which for the names we know is ASCII.
-    // No name has a NUL, and databases take no text with one.
-    name: bytes.toString((flags & 0x800) !== 0 ? 'utf8' : 'latin1', fixed, nameEnd).replaceAll('\0', '\ufffd'),
+    name: memberName(raw, flags, extra),
+    rawName: raw.toString('latin1'),
     method: bytes.readUInt16LE(at + 2),
-    encrypted: (flags & 0x2041) !== 0,
+    flags: flags & TELLING_FLAGS,
     hasDescriptor: (flags & 8) !== 0,
     crc32: bytes.readUInt32LE(at + 8),
-    ...readZip64(extra, sizes)
+    compressedSize: bytes.readUInt32LE(at + 12),
+    size: bytes.readUInt32LE(at + 16),
+    extra
   }
 }
 
-/** Sizes over 4 GiB stand in extra field 1, in this order, each only where the 32-bit one is all ones. */
-function readZip64(extra: Buffer, sizes: { compressedSize: number; size: number }) {
-  let at = 0
-  while (at + 4 <= extra.length) {
-    const [id, length] = [extra.readUInt16LE(at), extra.readUInt16LE(at + 2)]
-    const field = extra.subarray(at + 4, at + 4 + length)
-    if (id === 1) {
-      let next = 0
-      const wide = (value: number) => {
-        if (value !== UINT32_MAX || next + 8 > field.length) return value
-        next += 8
-        return Number(field.readBigUInt64LE(next - 8))
-      }
-      const size = wide(sizes.size)
-      return { size, compressedSize: wide(sizes.compressedSize), zip64: true }
-    }
-    at += 4 + length
+/** Numbers that a header has no room for stand in extra field 1, in this order, each only where its own is all ones. */
+function widened<Numbers extends { compressedSize: number; size: number; offset?: number; disk?: number }>(
+  extra: Buffer,
+  numbers: Numbers
+) {
+  const field = extraField(extra, ZIP64_EXTRA)
+  if (field === undefined) return numbers
+  let next = 0
+  const wide = (value: number) => {
+    if (value !== UINT32_MAX || next + 8 > field.length) return value
+    next += 8
+    return Number(field.readBigUInt64LE(next - 8))
   }
-  return { ...sizes, zip64: false }
+  const size = wide(numbers.size)
+  const compressedSize = wide(numbers.compressedSize)
+  if (numbers.offset === undefined) return { ...numbers, size, compressedSize }
+  const offset = wide(numbers.offset)
+  const disk = numbers.disk === UINT16_MAX && next + 4 <= field.length ? field.readUInt32LE(next) : numbers.disk
+  return { ...numbers, size, compressedSize, offset, disk }
 }
 
-/** What was measured while a member was unpacked. */
-export interface Measured {
-  readonly crc32: number
-  readonly compressedSize: number
-  readonly size: number
+/** Packing methods by number, where they have a name. */
+const methods: Readonly<Record<number, string>> = {
+  1: 'Shrink',
+  6: 'Implode',
+  9: 'Deflate64',
+  12: 'bzip2',
+  14: 'LZMA',
+  20: 'Zstandard',
+  93: 'Zstandard',
+  95: 'xz',
+  98: 'PPMd'
+}
+
+/** Why a member cannot be read front to back, if that is so. */
+export function unreadable({ flags, method }: MemberHeader) {
+  // Bit 0: a password. Bit 6: strong encryption. Bit 13: its header is masked, because the directory is encrypted.
+  if ((flags & 0x2041) !== 0 || method === AES) return { code: 'ZIP_ENCRYPTED', what: 'a member is encrypted' } as const
+  const refused = (what: string) => ({ code: 'ZIP_UNSUPPORTED', what }) as const
+  if ((flags & 0x20) !== 0) return refused('a member is a patch of another file')
+  if (method !== STORED && method !== DEFLATED) {
+    return refused(`a member is packed by ${methods[method] ?? 'an unknown method'} (method ${method})`)
+  }
+  return undefined
 }
 
 /**
- * The length of the descriptor behind a member, found by what it must say: with or without a signature, with 4- or
- * 8-byte sizes. Undefined: none of the four fits. `bytes` holds at least 24, or all there are.
+ * Whether a member begins as an archive does that can be opened: a local header with a name or a version, and with
+ * numbers that make sense. A signature alone may stand in any file. `bytes` holds 30, or all there are.
  */
-export function descriptorLength(bytes: Buffer, measured: Measured): number | undefined {
-  for (const signed of [true, false]) {
-    if (signed && (bytes.length < 4 || bytes.readUInt32LE(0) !== DESCRIPTOR)) continue
-    for (const wide of [false, true]) {
-      const from = signed ? 4 : 0
-      const length = from + (wide ? 20 : 12)
-      if (bytes.length < length || bytes.readUInt32LE(from) !== measured.crc32) continue
-      const read = (at: number) => (wide ? Number(bytes.readBigUInt64LE(at)) : bytes.readUInt32LE(at))
-      if (read(from + 4) === measured.compressedSize && read(from + (wide ? 12 : 8)) === measured.size) return length
-    }
-  }
-  return undefined
+export function looksLikeArchive(bytes: Buffer): boolean {
+  if (bytes.length < shapes[LOCAL].fixed || bytes.readUInt32LE(0) !== LOCAL) return false
+  const [version, method, nameLength] = [bytes[4]!, bytes.readUInt16LE(8), bytes.readUInt16LE(26)]
+  return version <= 63 && method <= AES && (version >= 10 || nameLength > 0)
 }

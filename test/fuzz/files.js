@@ -132,7 +132,8 @@ function makeArchive(chance) {
     comment: chance.pick(['', 'a comment']),
     breakCrcOf: chance.one(9) ? members[0].name : undefined
   })
-  return chance.one(3) ? zip : damaged(zip, chance)
+  const file = chance.one(5) ? makeZip([{ name: 'inner.zip', bytes: zip }, members[0]]) : zip
+  return chance.one(3) ? file : damaged(file, chance)
 }
 
 function dailyCsv(chance) {

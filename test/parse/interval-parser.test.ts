@@ -667,7 +667,8 @@ describe('what no stage before has opened', () => {
     ['a binary message', Buffer.from([0xc1, 0x0c, 3, 1, 2, 3, 4, 5, 6, 7, 8, 1, 0, 0, 0xd2, 0x02, 1, 9])],
     ['gzip', gzipSync(csv(row()))],
     ['a ZIP with a byte before it', Buffer.concat([Buffer.from('x'), zip])],
-    ['a ZIP that is cut to three bytes', zip.subarray(0, 3)]
+    ['a ZIP that is cut to three bytes', zip.subarray(0, 3)],
+    ['a ZIP that extracts itself', Buffer.concat([Buffer.from('MZ\x90\0\x03'.padEnd(20_000, '\0'), 'latin1'), zip])]
   ])('is refused and not taken for a report of another kind: %s', async (_, bytes) => {
     const options = { path: '/in/20250715.CSV.asc' }
     expect(await failureOf(read(bytes, options))).toMatchObject({ code: 'PARSE_UNOPENED' })
