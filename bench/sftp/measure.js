@@ -16,8 +16,8 @@ const runOne = fileURLToPath(new URL('run-one.js', import.meta.url))
 const delayProxy = fileURLToPath(new URL('delay-proxy.js', import.meta.url))
 
 /**
- * `slow`: keeps one request in flight. From afar it gets one pass over a part of the file, since all of it would take
- * minutes; its time is that for the whole file, at the same rate.
+ * `slow`: keeps one request in flight. It gets one pass over a part of the file, since all of it would take minutes; its
+ * time is that for the whole file, at the same rate.
  */
 export const contenders = [
   { name: 'smt-ingest', own: true },
@@ -69,11 +69,11 @@ export async function race(entrants, server, trip, { rounds, deadline }) {
   try {
     const title = trip === 0 ? 'on this machine' : `at ${trip} ms`
     const runs = entrants.map(emptyRun)
-    const turns = entrants.map(entrant => (entrant.slow && trip > 0 ? { ...entrant, rounds: 1 } : entrant))
+    const turns = entrants.map(entrant => (entrant.slow ? { ...entrant, rounds: 1 } : entrant))
     await takeTurns(turns, { rounds, deadline }, async (entrant, round) => {
       const run = runs[turns.indexOf(entrant)]
       const { warmUp, whole, part } = server.files
-      const file = entrant.slow && trip > 0 ? part : whole
+      const file = entrant.slow ? part : whole
       await addPass(run, async () => {
         const places = [warmUp, file].map(each => JSON.stringify({ ...server.login, ...each, port: line.port }))
         const { found, seconds, rssMb } = await ask(runOne, 'load', entrant.name, ...places)
