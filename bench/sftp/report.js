@@ -36,7 +36,7 @@ export function sectionsOf(results) {
 function scope({ machine, rounds, minutes, megabytes, server, idleRssMb }) {
   return [
     `One file of ${megabytesText(megabytes)} that cannot be packed, from \`sshd\` (${server}), over a line of its own program.`,
-    'The time from the first request on; connecting is left out. Contenders that keep one request in flight fetch 8 MB once; their time is that for the whole file.',
+    'The time from the first request on; connecting is left out. Contenders that keep one request in flight fetch 4 MB once; their time is that for the whole file.',
     `Medians of ${rounds} rounds, smallest and largest in brackets; the run took ${minutes} minutes.`,
     `${machine}. A Node process that does nothing peaks at ${megabytesText(idleRssMb)}.`
   ].join('\n')

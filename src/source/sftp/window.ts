@@ -55,7 +55,7 @@ const QUICK_MS = 1_000
 const BEYOND = 512
 
 /** A round trip that a channel's window lasts for, in milliseconds, and the bytes below which one channel will do. */
-const ROUND_TRIP_PER_CHANNEL = 10
+const ROUND_TRIP_PER_CHANNEL = 4
 const WORTH_CHANNELS = 4 * CHANNEL_WINDOW
 
 /** The file, open on one channel. */
