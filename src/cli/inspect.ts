@@ -5,12 +5,13 @@ import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { IntervalBatch } from '../batch.ts'
 import type { AscDecryptor } from '../decrypt/asc-decryptor.ts'
+import { type MessageSignature, openedOf } from '../decrypt/opened.ts'
 import { AbortError, ConfigError, findIngestError, SourceError } from '../errors.ts'
 import { intervalJson } from '../interval-json.ts'
 import { type EntryAccount, FileAccount } from '../parse/file-account.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
 import { LocalDays } from './local-days.ts'
-import { errorJson, many, number, printError, say, sayJson } from './print.ts'
+import { errorJson, many, number, printError, say, sayJson, signatureText } from './print.ts'
 import { buildDecryptor, type KeyFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
@@ -52,6 +53,7 @@ export async function inspect(files: readonly string[], flags: InspectFlags, aro
 /** What one pass over a file found. */
 interface Found {
   readonly account: FileAccount
+  readonly signature: MessageSignature | undefined
   readonly meters: ReadonlySet<string>
   readonly days: ReadonlySet<string>
 }
@@ -95,7 +97,8 @@ async function read(
     },
     { signal }
   )
-  return { account: account!, meters, days: days.names }
+  const opened = openedOf(file)
+  return { account: account!, signature: opened?.encrypted ? opened.signature : undefined, meters, days: days.names }
 }
 
 async function* bytesOf(path: string): AsyncGenerator<Uint8Array, void> {
@@ -121,9 +124,10 @@ async function printIntervals(path: string, decryptor: AscDecryptor, signal: Abo
   }
 }
 
-function summary({ account, meters, days }: Found) {
+function summary({ account, signature, meters, days }: Found) {
   const { entries, rows, quality } = account
   return {
+    ...(signature && { signature }),
     entries,
     meters: meters.size,
     days: days.size,
@@ -135,8 +139,9 @@ function summary({ account, meters, days }: Found) {
 }
 
 function print(path: string, found: Found): void {
-  const { meters, days, account } = found
+  const { meters, days, account, signature } = found
   say(path)
+  if (signature) say(`  signed ${signatureText(signature)}`)
   for (const entry of account.entries) for (const line of entryLines(entry)) say(`  ${line}`)
   const { accepted, missing, placeholder, rejected } = account.rows
   if (accepted + missing + placeholder + rejected === 0) {
