@@ -90,6 +90,10 @@ const catalogue = {
   DECRYPT_NOT_ENCRYPTED: file(false, 'The message is signed or packed but not encrypted; ask for an encrypted file.'),
   DECRYPT_IS_KEY: file(false, 'This is an OpenPGP key, not a report; take it out of the folder.'),
   DECRYPT_IS_SIGNATURE: file(false, 'This is a detached signature, not a report; take it out of the folder.'),
+  DECRYPT_TOO_LARGE: file(
+    false,
+    'Look at what sent it; raise maxPayloadBytes only if a file of that size is expected.'
+  ),
   DECRYPT_UNSUPPORTED: file(false, 'The message uses a cipher or packet that is not supported; ask for AES-256.'),
 
   ZIP_CORRUPT: file(false, 'The archive is damaged; ask for the file to be delivered again.'),

@@ -10,6 +10,7 @@ import { type Keyring, openKeyring } from './keyring.ts'
 import { explain, openSessionKey, readSealed, unseal } from './message.ts'
 import { forgetOpened, noteOpened } from './opened.ts'
 import { type OpenPgpKind, sniffOpenPgp, sniffPackets } from './openpgp-format.ts'
+import { tooLarge } from './payload.ts'
 import { SignatureCheck, type SignaturePolicy } from './signature-check.ts'
 import { openSigners } from './signers.ts'
 
@@ -34,6 +35,13 @@ export interface AscDecryptorOptions {
    * @default 'optional' with `signers`, 'ignore' without
    */
   readonly signature?: 'ignore' | 'optional' | 'required' | undefined
+  /**
+   * Bytes that the payload of a message may have, before any unzip: what a small message unpacks to may be without end.
+   * The default is about what all meters of Texas read in one day, as CSV; no file comes near it.
+   *
+   * @default 68_719_476_736 (64 GiB)
+   */
+  readonly maxPayloadBytes?: number | undefined
 }
 
 const isFunction = (value: unknown) => typeof value === 'function'
@@ -51,6 +59,7 @@ const schema = z.strictObject({
   privateKey: keys,
   signers: keys,
   signature: z.enum(['ignore', 'optional', 'required']).optional(),
+  maxPayloadBytes: z.number().int().positive().default(68_719_476_736),
   passphrase: z
     .custom<Credential<string>>(
       value => isFunction(value) || typeof value === 'string',
@@ -88,12 +97,14 @@ export class AscDecryptor {
   readonly #passphrase: Credential<string> | undefined
   readonly #signers: readonly Credential<string | Uint8Array>[]
   readonly #signature: 'ignore' | 'optional' | 'required'
+  readonly #maxBytes: number
   #opened: Promise<Opening> | undefined
 
   constructor(options: AscDecryptorOptions = {}) {
-    const { privateKey, passphrase, signers, signature } = settle('AscDecryptor', schema, options)
+    const { privateKey, passphrase, signers, signature, maxPayloadBytes } = settle('AscDecryptor', schema, options)
     this.#privateKeys = privateKey === undefined ? [] : [privateKey].flat()
     this.#passphrase = passphrase
+    this.#maxBytes = maxPayloadBytes
     this.#signers = signers === undefined ? [] : [signers].flat()
     this.#signature = signature ?? (this.#signers.length > 0 ? 'optional' : 'ignore')
     if (this.#signature !== 'ignore' && this.#signers.length === 0) {
@@ -174,8 +185,10 @@ export class AscDecryptor {
       const { keyring, policy } = await unlessAborted(this.#openKeys(), signal)
       const { sessionKey, keyId } = await openSessionKey(message, keyring, place)
       const signatures = new SignatureCheck(policy, place)
-      for await (const chunk of unseal(message, sessionKey, { place, signatures })) {
+      const reading = { place, signatures, maxBytes: this.#maxBytes }
+      for await (const chunk of unseal(message, sessionKey, reading)) {
         if (chunk.length === 0) continue
+        if (length + chunk.length > this.#maxBytes) throw tooLarge(reading)
         hash.update(chunk)
         signatures.update(chunk)
         length += chunk.length

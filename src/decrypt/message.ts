@@ -3,7 +3,7 @@ import { DecryptError, type ErrorCode, type ErrorPlace } from '../errors.ts'
 import { isHidden, type Keyring, showKeyId } from './keyring.ts'
 import { bytesOf, loadOpenPgp, openpgpConfig, plain, webStreamOf } from './library.ts'
 import { PacketReader } from './packets.ts'
-import { damaged, payloadOf, type Reading } from './payload.ts'
+import { damaged, maxUnpackedBytes, payloadOf, type Reading } from './payload.ts'
 import { canUnseal, SealedData } from './sealed-data.ts'
 
 /** Room for the session keys of thousands of recipients. */
@@ -134,13 +134,15 @@ async function* packetsOf(message: SealedMessage, sealed: SealedData, place: Err
 }
 
 /** AEAD chunks, each proven before it is given; and ciphers that Node does not have, proven and then given whole. */
-async function* unsealByLibrary(message: SealedMessage, sessionKey: SessionKey, { place, signatures }: Reading) {
+async function* unsealByLibrary(message: SealedMessage, sessionKey: SessionKey, reading: Reading) {
+  const { place, signatures } = reading
   const { readMessage, decrypt } = await loadOpenPgp()
   const held = message.protection === 'aead' ? Number.POSITIVE_INFINITY : maxHeldBytes
   const stream = webStreamOf(limit(message.whole(), held, place))
   const sealed = await readMessage({ binaryMessage: stream })
   const verificationKeys = signatures.keys
-  const opened = await decrypt({ message: sealed, sessionKeys: sessionKey, verificationKeys, format: 'binary' })
+  const config = { maxDecompressedMessageSize: maxUnpackedBytes(reading) }
+  const opened = await decrypt({ message: sealed, sessionKeys: sessionKey, verificationKeys, format: 'binary', config })
   yield* bytesOf(opened.data)
   signatures.takeResults(opened.signatures)
 }
@@ -177,12 +179,14 @@ function noKey(madeFor: readonly KeyID[], keyring: Keyring, place: ErrorPlace, c
 
 /** The library's errors have no codes; their names and words are all there is. What none of these says is damage. */
 const meanings: readonly (readonly [ErrorCode, RegExp])[] = [
+  ['DECRYPT_TOO_LARGE', /Maximum decompressed (?:message )?size exceeded/],
   ['DECRYPT_TRUNCATED', /Unexpected end of packet/],
   ['DECRYPT_UNSUPPORTED', /^UnsupportedError|^UnknownPacketError/m],
   // Not just "Unsupported": a wrong tag of Node's own reads "Unsupported state or unable to authenticate data".
   ['DECRYPT_UNSUPPORTED', /Unsupported (?:cipher|AEAD|public|ECDH|curve)|not supported|non-preferred|enum value/]
 ]
 const texts: { readonly [code in ErrorCode]?: string } = {
+  DECRYPT_TOO_LARGE: 'the message holds more bytes than are allowed',
   DECRYPT_TRUNCATED: 'the message ends too early',
   DECRYPT_UNSUPPORTED: 'the message uses a cipher or packet that is not supported',
   DECRYPT_CORRUPT: 'the message was altered or damaged'

@@ -17,7 +17,15 @@ export interface Reading {
   readonly place: ErrorPlace
   /** Hears of every signature. The payload itself is shown to it by whoever reads this. */
   readonly signatures: SignatureCheck
+  /** Bytes that the payload may have. */
+  readonly maxBytes: number
 }
+
+/**
+ * What may come out of a compressed packet: the payload, and the packets' own bytes around it. In parts of one byte
+ * each, which nobody writes, those are as many again.
+ */
+export const maxUnpackedBytes = ({ maxBytes }: Reading): number => 2 * maxBytes + 1_048_576
 
 /**
  * The data inside opened packets: a literal, under compression and between signatures perhaps, RFC 9580 §10.3.
@@ -78,7 +86,7 @@ async function* literal(body: AsyncGenerator<Uint8Array, void>, { place, signatu
 
 /** Compressed data: one byte that tells how, then packets again. */
 async function* compressed(body: AsyncGenerator<Uint8Array, void>, reading: Reading, layers: number) {
-  const { place, signatures } = reading
+  const { place } = reading
   const reader = new PacketReader(body, place)
   const [algorithm] = await reader.exactly(1)
   const rest = reader.rest()
@@ -86,31 +94,38 @@ async function* compressed(body: AsyncGenerator<Uint8Array, void>, reading: Read
     case 0:
       return yield* payloadOf(rest, reading, layers)
     case 1:
-      return yield* payloadOf(inflate(rest, createInflateRaw(inflateOptions)), reading, layers)
+      return yield* payloadOf(inflate(rest, createInflateRaw(inflateOptions), reading), reading, layers)
     case 2:
-      return yield* payloadOf(inflate(rest, createInflate(inflateOptions)), reading, layers)
+      return yield* payloadOf(inflate(rest, createInflate(inflateOptions), reading), reading, layers)
     case 3:
-      return yield* bunzip(rest, signatures)
+      return yield* bunzip(rest, reading)
     default:
       throw new DecryptError('DECRYPT_UNSUPPORTED', 'the message is compressed in an unknown way', place)
   }
 }
 
-async function* inflate(bytes: AsyncGenerator<Uint8Array, void>, inflater: Transform) {
+async function* inflate(bytes: AsyncGenerator<Uint8Array, void>, inflater: Transform, reading: Reading) {
   // Without `return`: the inflater's end is not the end of the bytes, and those have to be read to theirs.
   const source = Readable.from({ [Symbol.asyncIterator]: () => ({ next: () => bytes.next() }) }, { objectMode: false })
   // An error of the source comes out of the inflater, unchanged.
   pipeline(source, inflater, () => {})
-  yield* inflater as AsyncIterable<Uint8Array>
+  let left = maxUnpackedBytes(reading)
+  for await (const part of inflater as AsyncIterable<Uint8Array>) {
+    left -= part.length
+    if (left < 0) throw tooLarge(reading)
+    yield part
+  }
   source.destroy()
   for await (const _ of bytes);
 }
 
 /** BZIP2, which Node does not have: the library does it, given the packet again. */
-async function* bunzip(bytes: AsyncGenerator<Uint8Array, void>, signatures: SignatureCheck) {
+async function* bunzip(bytes: AsyncGenerator<Uint8Array, void>, reading: Reading) {
+  const { signatures } = reading
   signatures.begin()
   const { readMessage, verify } = await loadOpenPgp()
-  const message = await readMessage({ binaryMessage: webStreamOf(prepend(Uint8Array.of(0xa3, 3), bytes)) })
+  const config = { maxDecompressedMessageSize: maxUnpackedBytes(reading) }
+  const message = await readMessage({ binaryMessage: webStreamOf(prepend(Uint8Array.of(0xa3, 3), bytes)), config })
   const { data, signatures: results } = await verify({ message, verificationKeys: signatures.keys, format: 'binary' })
   yield* bytesOf(data)
   signatures.takeResults(results)
@@ -131,6 +146,12 @@ async function whole(body: AsyncGenerator<Uint8Array, void>, place: ErrorPlace):
 async function* prepend(first: Uint8Array, rest: AsyncIterable<Uint8Array>) {
   yield first
   yield* rest
+}
+
+/** What is longer than it may be. */
+export function tooLarge({ place, maxBytes }: Reading): DecryptError {
+  const what = `the message holds more than ${maxBytes.toLocaleString('en-US')} bytes`
+  return new DecryptError('DECRYPT_TOO_LARGE', what, place)
 }
 
 /** What is not as a message has to be. */

@@ -1,24 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import {
-  config,
-  createMessage,
-  encrypt,
-  encryptSessionKey,
-  enums,
-  generateKey,
-  type PrivateKey,
-  reformatKey,
-  revokeKey,
-  SymEncryptedIntegrityProtectedDataPacket,
-  sign
-} from 'openpgp'
+import { createMessage, encrypt, enums, generateKey, type PrivateKey, reformatKey, revokeKey, sign } from 'openpgp'
 import { describe, expect, test, vi } from 'vitest'
 import { AscDecryptor, type AscDecryptorOptions } from '../../src/decrypt/asc-decryptor.ts'
 import { openedOf } from '../../src/decrypt/opened.ts'
 import { PacketReader } from '../../src/decrypt/packets.ts'
 import { ConfigError } from '../../src/errors.ts'
-import { armor, cuts, expectRefusal, fileNamed, makeKey, seal, through } from './support.ts'
+import { armor, cuts, expectRefusal, fileNamed, makeKey, packetOf, seal, sealPackets, through } from './support.ts'
 
 const payload = Buffer.from(`ESIID,USAGE_DATE\n${"'10443720000000001,07/14/2025\r\n".repeat(50)}`)
 const ours = await makeKey()
@@ -38,23 +25,6 @@ async function sealSigned(bytes: Uint8Array, signingKeys: PrivateKey | PrivateKe
   return Buffer.from(await encrypt({ message, encryptionKeys: ours.key, signingKeys, format: 'binary', ...options }))
 }
 
-/** A message whose packets are given: sealed like any other, whatever they are. */
-async function sealPackets(packets: Uint8Array): Promise<Buffer> {
-  const key = randomBytes(32)
-  const head = await encryptSessionKey({ data: key, algorithm: 'aes256', encryptionKeys: ours.key, format: 'binary' })
-  const sealed = Object.assign(new SymEncryptedIntegrityProtectedDataPacket(), {
-    version: 1,
-    packets: { write: () => packets }
-  })
-  // The library has the parts, which its types hide.
-  const { encrypt } = sealed as unknown as { encrypt(...args: unknown[]): Promise<void> }
-  await encrypt.call(sealed, enums.symmetric.aes256, key, config)
-  const body = sealed.write()
-  const header = Buffer.from([0xd2, 0xff, 0, 0, 0, 0])
-  header.writeUInt32BE(body.length, 2)
-  return Buffer.concat([head as Uint8Array, header, body])
-}
-
 /** The packets of a signed message: announcement, data, signature. */
 async function signedPackets(bytes: Uint8Array, key: PrivateKey, date = new Date()) {
   const message = await createMessage({ binary: bytes })
@@ -64,10 +34,7 @@ async function signedPackets(bytes: Uint8Array, key: PrivateKey, date = new Date
   for (let packet = await reader.next(); packet; packet = await reader.next()) {
     const parts: Uint8Array[] = []
     for await (const part of packet.body) parts.push(part)
-    const body = Buffer.concat(parts)
-    const header = Buffer.from([0xc0 | packet.tag, 0xff, 0, 0, 0, 0])
-    header.writeUInt32BE(body.length, 2)
-    packets.push(Buffer.concat([header, body]))
+    packets.push(packetOf(packet.tag, Buffer.concat(parts)))
   }
   const [announcement, data, signature] = packets
   return { announcement: announcement!, data: data!, signature: signature! }
@@ -165,9 +132,9 @@ describe('a signature that does not hold', () => {
     const mine = await signedPackets(payload, signer.key)
     const other = await signedPackets(Buffer.from('ESIID,USAGE_DATE\n'), signer.key)
     expect(
-      await noted(await sealPackets(Buffer.concat([mine.announcement, mine.data, mine.signature])), strict)
+      await noted(await sealPackets(ours.key, Buffer.concat([mine.announcement, mine.data, mine.signature])), strict)
     ).toMatchObject({ state: 'valid' })
-    const swapped = await sealPackets(Buffer.concat([mine.announcement, mine.data, other.signature]))
+    const swapped = await sealPackets(ours.key, Buffer.concat([mine.announcement, mine.data, other.signature]))
     for (const settings of [trusting, strict]) {
       const error = await refused(swapped, settings, 'DECRYPT_SIGNATURE')
       expect(reasonOf(error)).toBe('it is not of this content')
@@ -179,7 +146,11 @@ describe('a signature that does not hold', () => {
 
   test('stops the file when it is announced and missing', async () => {
     const { announcement, data } = await signedPackets(payload, signer.key)
-    const error = await refused(await sealPackets(Buffer.concat([announcement, data])), trusting, 'DECRYPT_SIGNATURE')
+    const error = await refused(
+      await sealPackets(ours.key, Buffer.concat([announcement, data])),
+      trusting,
+      'DECRYPT_SIGNATURE'
+    )
     expect(reasonOf(error)).toBe('it is announced and missing')
   })
 
@@ -190,16 +161,18 @@ describe('a signature that does not hold', () => {
       [data, signature],
       [announcement, data, signature]
     ]) {
-      const error = await refused(await sealPackets(Buffer.concat(packets)), trusting, 'DECRYPT_SIGNATURE')
+      const error = await refused(await sealPackets(ours.key, Buffer.concat(packets)), trusting, 'DECRYPT_SIGNATURE')
       expect(reasonOf(error)).toBe('it is not the one that was announced')
     }
   })
 
   test('holds when it stands before its data, as PGP 2 wrote it', async () => {
     const { data, signature } = await signedPackets(payload, signer.key)
-    expect(await noted(await sealPackets(Buffer.concat([signature, data])), strict)).toMatchObject({ state: 'valid' })
+    expect(await noted(await sealPackets(ours.key, Buffer.concat([signature, data])), strict)).toMatchObject({
+      state: 'valid'
+    })
     const other = await signedPackets(Buffer.from('other'), signer.key)
-    const swapped = await sealPackets(Buffer.concat([other.signature, data]))
+    const swapped = await sealPackets(ours.key, Buffer.concat([other.signature, data]))
     expect(reasonOf(await refused(swapped, trusting, 'DECRYPT_SIGNATURE'))).toBe('it is not of this content')
   })
 
@@ -207,7 +180,7 @@ describe('a signature that does not hold', () => {
     const { announcement, data, signature } = await signedPackets(payload, signer.key)
     announcement[6 + 2] = enums.hash.sha1
     signature[6 + 3] = enums.hash.sha1
-    const message = await sealPackets(Buffer.concat([announcement, data, signature]))
+    const message = await sealPackets(ours.key, Buffer.concat([announcement, data, signature]))
     expect(reasonOf(await refused(message, trusting, 'DECRYPT_SIGNATURE'))).toBe('its hash is too weak, SHA-1')
   })
 
@@ -227,7 +200,7 @@ describe('a signature that does not hold', () => {
     const { privateKey } = await generateKey({ userIDs, format: 'object', date: daysAgo(10) })
     const sealed = async (date: Date) => {
       const { announcement, data, signature } = await signedPackets(payload, privateKey, date)
-      return sealPackets(Buffer.concat([announcement, data, signature]))
+      return sealPackets(ours.key, Buffer.concat([announcement, data, signature]))
     }
     const [early, late] = [await sealed(daysAgo(5)), await sealed(new Date())]
     const settle = async (date: Date, days: number) => {
