@@ -8,6 +8,12 @@ export type { Disposal, FileLabel, FilesOptions, IngestFile, PassedOver, Source,
 
 // How are they opened?
 export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
+export {
+  inspectMessage,
+  type MessageInfo,
+  type MessageRecipient,
+  type PacketInfo
+} from './decrypt/inspect-message.ts'
 export type { MessageSignature, Opened } from './decrypt/opened.ts'
 export type { Credential } from './options.ts'
 export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'

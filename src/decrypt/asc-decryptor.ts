@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import * as z from 'zod'
-import { ConfigError, DecryptError, type ErrorCode, type ErrorPlace, findIngestError } from '../errors.ts'
+import { ConfigError, DecryptError, type ErrorCode, findIngestError } from '../errors.ts'
 import { type Credential, settle } from '../options.ts'
 import type { FileLabel } from '../source/source.ts'
 import { StageStream } from '../stage-stream.ts'
-import { Dearmor } from './armor.ts'
 import { type Keyring, openKeyring } from './keyring.ts'
 import { explain, openSessionKey, readSealed, unseal } from './message.ts'
 import { forgetOpened, noteOpened } from './opened.ts'
-import { type OpenPgpKind, sniffOpenPgp, sniffPackets } from './openpgp-format.ts'
+import type { OpenPgpKind } from './openpgp-format.ts'
 import { tooLarge } from './payload.ts'
+import { recognize } from './recognize.ts'
 import { SignatureCheck, type SignaturePolicy } from './signature-check.ts'
 import { openSigners } from './signers.ts'
 
@@ -155,13 +155,7 @@ export class AscDecryptor {
   async *#decrypt(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal, file: FileLabel | undefined) {
     const place = { file: file?.path }
     forgetOpened(file)
-    let { kind, bytes } = await peek(chunks, sniffOpenPgp)
-    if (kind === 'armored-message') {
-      const inside = await peek(dearmor(bytes, place), sniffPackets)
-      bytes = inside.bytes
-      // What armor calls a message is one, however odd; what is wrong with it shows when it is opened.
-      kind = inside.kind === 'none' ? 'encrypted-message' : inside.kind
-    }
+    const { kind, bytes } = await recognize(chunks, place)
     const refusal = refusals[kind]
     if (refusal !== undefined) throw new DecryptError(...refusal, place)
     if (kind === 'none') {
@@ -208,34 +202,6 @@ export class AscDecryptor {
       throw upstream.broken()?.error ?? findIngestError(cause) ?? explain(cause, place)
     }
   }
-}
-
-/** Reads until the first bytes have told what they are; gives the kind, and all the bytes again. */
-async function peek(
-  chunks: AsyncIterable<Uint8Array>,
-  sniff: (bytes: Uint8Array, ended: boolean) => OpenPgpKind | undefined
-): Promise<{ kind: OpenPgpKind; bytes: AsyncIterable<Uint8Array> }> {
-  const rest = chunks[Symbol.asyncIterator]()
-  const head: Uint8Array[] = []
-  let kind: OpenPgpKind | undefined
-  for (let ended = false; kind === undefined; ) {
-    const { done, value } = await rest.next()
-    ended = done === true
-    if (!ended) head.push(value)
-    kind = sniff(Buffer.concat(head), ended)
-  }
-  return { kind, bytes: replay(head, { [Symbol.asyncIterator]: () => rest }) }
-}
-
-async function* replay(head: Iterable<Uint8Array>, rest: AsyncIterable<Uint8Array>) {
-  yield* head
-  yield* rest
-}
-
-async function* dearmor(chunks: AsyncIterable<Uint8Array>, place: ErrorPlace) {
-  const armor = new Dearmor(place)
-  for await (const chunk of chunks) yield armor.push(chunk)
-  armor.end()
 }
 
 /** The bytes, and the error they broke with if they did: what stands in between may wrap it, or lose it. */
