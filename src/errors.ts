@@ -73,6 +73,7 @@ const catalogue = {
 
   KEY_UNREADABLE: run(false, 'Give an armored or binary OpenPGP private key (gpg --export-secret-keys).'),
   KEY_PASSPHRASE: run(false, 'Give the passphrase of the OpenPGP private key.'),
+  SIGNER_UNREADABLE: run(false, 'Give armored or binary OpenPGP public keys of the signers (gpg --export --armor).'),
   DECRYPT_NO_KEY: file(
     false,
     'Add the private key that the message names, then run again with the quarantined files retried.'
@@ -83,9 +84,21 @@ const catalogue = {
     false,
     'The message carries no integrity packet, so nobody can tell whether it was altered; ask for a modern encryption.'
   ),
+  DECRYPT_SIGNATURE: file(
+    false,
+    'An allowed signer’s signature does not hold, so nobody knows who made the content; ask for a new signed file.'
+  ),
+  DECRYPT_NO_SIGNATURE: file(
+    false,
+    'Ask for a file that an allowed signer has signed, or add the signer; then run again with the quarantined files retried.'
+  ),
   DECRYPT_NOT_ENCRYPTED: file(false, 'The message is signed or packed but not encrypted; ask for an encrypted file.'),
   DECRYPT_IS_KEY: file(false, 'This is an OpenPGP key, not a report; take it out of the folder.'),
   DECRYPT_IS_SIGNATURE: file(false, 'This is a detached signature, not a report; take it out of the folder.'),
+  DECRYPT_TOO_LARGE: file(
+    false,
+    'Look at what sent it; raise maxPayloadBytes only if a file of that size is expected.'
+  ),
   DECRYPT_UNSUPPORTED: file(false, 'The message uses a cipher or packet that is not supported; ask for AES-256.'),
 
   ZIP_CORRUPT: file(false, 'The archive is damaged; ask for the file to be delivered again.'),

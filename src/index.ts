@@ -8,7 +8,13 @@ export type { Disposal, FileLabel, FilesOptions, IngestFile, PassedOver, Source,
 
 // How are they opened?
 export { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
-export type { Opened } from './decrypt/opened.ts'
+export {
+  inspectMessage,
+  type MessageInfo,
+  type MessageRecipient,
+  type PacketInfo
+} from './decrypt/inspect-message.ts'
+export type { MessageSignature, Opened } from './decrypt/opened.ts'
 export type { Credential } from './options.ts'
 export type { ArchiveLimits } from './unpack/archive-limits.ts'
 export { type Entry, type ReadEntriesOptions, readEntries } from './unpack/read-entries.ts'

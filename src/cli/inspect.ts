@@ -5,12 +5,14 @@ import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { IntervalBatch } from '../batch.ts'
 import type { AscDecryptor } from '../decrypt/asc-decryptor.ts'
-import { AbortError, ConfigError, findIngestError, SourceError } from '../errors.ts'
+import { inspectMessage, type MessageInfo } from '../decrypt/inspect-message.ts'
+import { type MessageSignature, openedOf } from '../decrypt/opened.ts'
+import { AbortError, ConfigError, DecryptError, type ErrorCode, findIngestError, SourceError } from '../errors.ts'
 import { intervalJson } from '../interval-json.ts'
 import { type EntryAccount, FileAccount } from '../parse/file-account.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
 import { LocalDays } from './local-days.ts'
-import { errorJson, many, number, printError, say, sayJson } from './print.ts'
+import { errorJson, many, number, printError, say, sayJson, signatureText } from './print.ts'
 import { buildDecryptor, type KeyFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
@@ -38,8 +40,13 @@ export async function inspect(files: readonly string[], flags: InspectFlags, aro
         const cause = around.signal.aborted ? new AbortError({ file: path }) : (findIngestError(error) ?? error)
         if (cause instanceof ConfigError) throw cause
         exitCode = 1
-        if (flags.json) sayJson({ file: path, ok: false, error: errorJson(cause) })
-        else printError(cause)
+        // Standard output is for intervals alone where those are asked for.
+        const message = flags.intervals ? undefined : await describe(path, cause)
+        if (flags.json) sayJson({ file: path, ok: false, error: errorJson(cause), ...(message && { message }) })
+        else {
+          printError(cause)
+          if (message) printMessage(path, message)
+        }
         if (around.signal.aborted) break
       }
     }
@@ -52,6 +59,7 @@ export async function inspect(files: readonly string[], flags: InspectFlags, aro
 /** What one pass over a file found. */
 interface Found {
   readonly account: FileAccount
+  readonly signature: MessageSignature | undefined
   readonly meters: ReadonlySet<string>
   readonly days: ReadonlySet<string>
 }
@@ -95,7 +103,8 @@ async function read(
     },
     { signal }
   )
-  return { account: account!, meters, days: days.names }
+  const opened = openedOf(file)
+  return { account: account!, signature: opened?.encrypted ? opened.signature : undefined, meters, days: days.names }
 }
 
 async function* bytesOf(path: string): AsyncGenerator<Uint8Array, void> {
@@ -106,6 +115,35 @@ async function* bytesOf(path: string): AsyncGenerator<Uint8Array, void> {
     throw denied
       ? new SourceError('FILE_PERMISSION', 'the file cannot be opened, permission denied', { file: path, cause })
       : new SourceError('FILE_READ', 'the file cannot be read', { file: path, cause })
+  }
+}
+
+/** Errors that the message itself explains. */
+const telling: ReadonlySet<ErrorCode> = new Set([
+  'DECRYPT_NO_KEY',
+  'DECRYPT_NO_INTEGRITY',
+  'DECRYPT_NOT_ENCRYPTED',
+  'DECRYPT_UNSUPPORTED'
+])
+
+/** What a message that is not opened says of itself. */
+async function describe(path: string, cause: unknown): Promise<MessageInfo | undefined> {
+  if (!(cause instanceof DecryptError) || !telling.has(cause.code)) return undefined
+  return inspectMessage(createReadStream(path)).catch(() => undefined)
+}
+
+function printMessage(path: string, { kind, isArmored, packets, recipients, ...data }: MessageInfo): void {
+  say(path)
+  say(`  ${kind.replace('-', ' ')}${isArmored ? ', armored' : ''}`)
+  for (const to of recipients) {
+    say(`  made for ${to.kind === 'password' ? `a password (${to.cipher})` : `key ${to.keyId} (${to.algorithm})`}`)
+  }
+  for (const { tag, name, version, length, bytes } of packets) {
+    const size = bytes === null ? `${length} length` : `${number(bytes)} bytes`
+    say(`  packet ${tag}, ${name}${version === null ? '' : `, version ${version}`}, ${size}`)
+  }
+  if (data.integrity) {
+    say(`  integrity ${data.integrity}${data.cipher ? `, ${data.cipher} in ${data.aead}` : ''}`)
   }
 }
 
@@ -121,9 +159,10 @@ async function printIntervals(path: string, decryptor: AscDecryptor, signal: Abo
   }
 }
 
-function summary({ account, meters, days }: Found) {
+function summary({ account, signature, meters, days }: Found) {
   const { entries, rows, quality } = account
   return {
+    ...(signature && { signature }),
     entries,
     meters: meters.size,
     days: days.size,
@@ -135,8 +174,9 @@ function summary({ account, meters, days }: Found) {
 }
 
 function print(path: string, found: Found): void {
-  const { meters, days, account } = found
+  const { meters, days, account, signature } = found
   say(path)
+  if (signature) say(`  signed ${signatureText(signature)}`)
   for (const entry of account.entries) for (const line of entryLines(entry)) say(`  ${line}`)
   const { accepted, missing, placeholder, rejected } = account.rows
   if (accepted + missing + placeholder + rejected === 0) {

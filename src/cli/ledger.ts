@@ -4,7 +4,7 @@ import { explain } from '../ledger/explain.ts'
 import { fingerprintOf, type Ledger, type LedgerRecord, type RecordQuery } from '../ledger/ledger.ts'
 import { takeOverPosted } from '../ledger/posted.ts'
 import type { FilesOptions, IngestFile, Source } from '../source/source.ts'
-import { many, number, say, sayJson } from './print.ts'
+import { many, number, say, sayJson, signatureText } from './print.ts'
 import { type TakeFlags, takeFrom } from './pull.ts'
 import { buildDecryptor, buildSink, buildSources, schemaOf, storeOf } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
@@ -52,6 +52,7 @@ export function show(path: string, flags: LedgerFlags, around: Surroundings) {
     )
     if (receipt?.fetched) say(`  fetched   ${number(receipt.fetched.bytes)} bytes, sha256 ${receipt.fetched.sha256}`)
     if (receipt?.payload) say(`  opened    ${number(receipt.payload.bytes)} bytes, sha256 ${receipt.payload.sha256}`)
+    if (receipt?.signature) say(`  signed    ${signatureText(receipt.signature)}`)
     for (const { name, outcome, rows, rejects } of receipt?.entries ?? []) {
       say(`  entry     ${name}: ${outcome}, ${many(rows.read, 'row')}, ${number(rows.accepted)} accepted`)
       for (const { line, code, reason } of rejects.slice(0, 20)) say(`            line ${line}: ${code}, ${reason}`)

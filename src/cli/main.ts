@@ -48,6 +48,8 @@ function buildProgram(run: Run): Command {
     command
       .option('--key <file>', 'OpenPGP private key; repeat it while keys are rotated [SMT_PGP_KEY]', collect)
       .option('--passphrase-file <file>', 'holds the passphrase of that key [SMT_PGP_PASSPHRASE_FILE]')
+      .option('--signer <file>', 'OpenPGP public key of who may sign; repeatable [SMT_PGP_SIGNERS]', collect)
+      .option('--signature <what>', 'ignore, optional (with --signer) or required [SMT_PGP_SIGNATURE]')
       .option('--json', 'one JSON object a line, for programs')
 
   const take = (command: Command) =>

@@ -1,3 +1,4 @@
+import type { MessageSignature } from '../decrypt/opened.ts'
 import { IngestError, maskEsiids } from '../errors.ts'
 import type { Receipt } from '../ledger/receipt.ts'
 
@@ -113,6 +114,13 @@ function isPending({ reason }: Receipt): boolean {
 function unhandled({ entries }: Receipt): string {
   const names = entries.map(({ name, header }) => (header ? `${name} (header ${header})` : name))
   return `${names.join(', ')} is not an interval report`
+}
+
+/** Who signed, and what that is worth. */
+export function signatureText({ state, keyId, createdAt }: MessageSignature): string {
+  if (state === 'valid') return `by key 0x${keyId} on ${new Date(createdAt!).toISOString().slice(0, 10)}, valid`
+  const why = state === 'unverified' ? 'no signers are given' : 'who is not among the signers'
+  return `by key 0x${keyId}, not verified: ${why}`
 }
 
 /** 1 as `1 meter`, 1234 as `1,234 meters`. */

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { AscDecryptor } from '../decrypt/asc-decryptor.ts'
+import { AscDecryptor, type AscDecryptorOptions } from '../decrypt/asc-decryptor.ts'
 import { ConfigError } from '../errors.ts'
 import type { DuckDbSink } from '../sink/duckdb.ts'
 import type { PostgresSink, PostgresSinkOptions } from '../sink/postgres.ts'
@@ -15,6 +15,9 @@ import type { Source } from '../source/source.ts'
 export interface KeyFlags {
   readonly key?: readonly string[]
   readonly passphraseFile?: string
+  readonly signer?: readonly string[]
+  /** `ignore`, `optional` or `required`. */
+  readonly signature?: string
 }
 
 /** Flags that reach a source. */
@@ -39,10 +42,26 @@ export function buildDecryptor(flags: KeyFlags, env: Env): AscDecryptor {
   const passphraseFile = flags.passphraseFile ?? env.SMT_PGP_PASSPHRASE_FILE
   for (const path of paths) demand(path, 'the OpenPGP key (--key or SMT_PGP_KEY)')
   if (passphraseFile) demand(passphraseFile, 'the passphrase (--passphrase-file or SMT_PGP_PASSPHRASE_FILE)')
+  const signers = flags.signer ?? list(env.SMT_PGP_SIGNERS)
+  for (const path of signers) demand(path, 'the signer’s key (--signer or SMT_PGP_SIGNERS)')
+  const signature = signatureOf(flags.signature ?? env.SMT_PGP_SIGNATURE, signers)
   return new AscDecryptor({
     ...(paths.length > 0 && { privateKey: paths.map(path => () => readFile(path)) }),
-    ...(passphraseFile && { passphrase: () => readSecret(passphraseFile) })
+    ...(passphraseFile && { passphrase: () => readSecret(passphraseFile) }),
+    ...(signers.length > 0 && { signers: signers.map(path => () => readFile(path)) }),
+    signature
   })
+}
+
+function signatureOf(signature: string | undefined, signers: readonly string[]): AscDecryptorOptions['signature'] {
+  if (!signature) return undefined
+  if (signature !== 'ignore' && signature !== 'optional' && signature !== 'required') {
+    throw new ConfigError('CONFIG_INVALID', `--signature is ignore, optional or required, got ${signature}`)
+  }
+  if (signature !== 'ignore' && signers.length === 0) {
+    throw new ConfigError('CONFIG_INVALID', `--signature ${signature} needs --signer, or set SMT_PGP_SIGNERS`)
+  }
+  return signature
 }
 
 /** The sources, each with its address: one for each `--from`, or the one that the environment names. */

@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import * as z from 'zod'
-import { DecryptError, type ErrorCode, type ErrorPlace, findIngestError } from '../errors.ts'
+import { ConfigError, DecryptError, type ErrorCode, findIngestError } from '../errors.ts'
 import { type Credential, settle } from '../options.ts'
 import type { FileLabel } from '../source/source.ts'
 import { StageStream } from '../stage-stream.ts'
-import { Dearmor } from './armor.ts'
 import { type Keyring, openKeyring } from './keyring.ts'
 import { explain, openSessionKey, readSealed, unseal } from './message.ts'
 import { forgetOpened, noteOpened } from './opened.ts'
-import { type OpenPgpKind, sniffOpenPgp, sniffPackets } from './openpgp-format.ts'
+import type { OpenPgpKind } from './openpgp-format.ts'
+import { tooLarge } from './payload.ts'
+import { recognize } from './recognize.ts'
+import { SignatureCheck, type SignaturePolicy } from './signature-check.ts'
+import { openSigners } from './signers.ts'
 
 export interface AscDecryptorOptions {
   /**
@@ -19,6 +22,26 @@ export interface AscDecryptorOptions {
   readonly privateKey?: Credential<string | Uint8Array> | readonly Credential<string | Uint8Array>[] | undefined
   /** Opens those private keys that are locked; asked for only then. */
   readonly passphrase?: Credential<string> | undefined
+  /**
+   * OpenPGP public keys of those who may sign, armored or binary, or functions that fetch them; one block may hold
+   * several keys. Without any, a signature is noted and not verified.
+   */
+  readonly signers?: Credential<string | Uint8Array> | readonly Credential<string | Uint8Array>[] | undefined
+  /**
+   * What becomes of signatures inside messages. `optional`: one of an allowed signer must hold, others are noted.
+   * `required`: a file without a valid one of an allowed signer is refused (`DECRYPT_NO_SIGNATURE`), a plain file too.
+   * `ignore`: noted and not verified.
+   *
+   * @default 'optional' with `signers`, 'ignore' without
+   */
+  readonly signature?: 'ignore' | 'optional' | 'required' | undefined
+  /**
+   * Bytes that the payload of a message may have, before any unzip: what a small message unpacks to may be without end.
+   * The default is about what all meters of Texas read in one day, as CSV; no file comes near it.
+   *
+   * @default 68_719_476_736 (64 GiB)
+   */
+  readonly maxPayloadBytes?: number | undefined
 }
 
 const isFunction = (value: unknown) => typeof value === 'function'
@@ -26,13 +49,17 @@ const isKey = (value: unknown) =>
   isFunction(value) || ((typeof value === 'string' || value instanceof Uint8Array) && value.length > 0)
 
 // `z.custom`, for a schema of functions would hand out wrappers instead of those that were given.
+const keys = z
+  .custom<NonNullable<AscDecryptorOptions['privateKey']>>(
+    value => (Array.isArray(value) ? value.every(isKey) : isKey(value)),
+    'must be a key (text or bytes), a function that gives one, or an array of these'
+  )
+  .optional()
 const schema = z.strictObject({
-  privateKey: z
-    .custom<NonNullable<AscDecryptorOptions['privateKey']>>(
-      value => (Array.isArray(value) ? value.every(isKey) : isKey(value)),
-      'must be a key (text or bytes), a function that gives one, or an array of these'
-    )
-    .optional(),
+  privateKey: keys,
+  signers: keys,
+  signature: z.enum(['ignore', 'optional', 'required']).optional(),
+  maxPayloadBytes: z.number().int().positive().default(68_719_476_736),
   passphrase: z
     .custom<Credential<string>>(
       value => isFunction(value) || typeof value === 'string',
@@ -40,6 +67,12 @@ const schema = z.strictObject({
     )
     .optional()
 })
+
+/** Keys, read and open. */
+interface Opening {
+  readonly keyring: Keyring
+  readonly policy: SignaturePolicy
+}
 
 /** What a file is refused for before any key is asked for. */
 const refusals: { readonly [kind in OpenPgpKind]?: readonly [ErrorCode, string] } = {
@@ -62,17 +95,29 @@ const refusals: { readonly [kind in OpenPgpKind]?: readonly [ErrorCode, string] 
 export class AscDecryptor {
   readonly #privateKeys: readonly Credential<string | Uint8Array>[]
   readonly #passphrase: Credential<string> | undefined
-  #keyring: Promise<Keyring> | undefined
+  readonly #signers: readonly Credential<string | Uint8Array>[]
+  readonly #signature: 'ignore' | 'optional' | 'required'
+  readonly #maxBytes: number
+  #opened: Promise<Opening> | undefined
 
   constructor(options: AscDecryptorOptions = {}) {
-    const { privateKey, passphrase } = settle('AscDecryptor', schema, options)
+    const { privateKey, passphrase, signers, signature, maxPayloadBytes } = settle('AscDecryptor', schema, options)
     this.#privateKeys = privateKey === undefined ? [] : [privateKey].flat()
     this.#passphrase = passphrase
+    this.#maxBytes = maxPayloadBytes
+    this.#signers = signers === undefined ? [] : [signers].flat()
+    this.#signature = signature ?? (this.#signers.length > 0 ? 'optional' : 'ignore')
+    if (this.#signature !== 'ignore' && this.#signers.length === 0) {
+      throw new ConfigError(
+        'CONFIG_INVALID',
+        `AscDecryptor option \`signature\` is ${signature} and \`signers\` is empty`
+      )
+    }
   }
 
-  /** Reads and opens the private keys, so that a wrong key or passphrase shows before any file is fetched. */
+  /** Reads the signers' keys, and reads and opens the private ones, so that a wrong key or passphrase shows before any file is fetched. */
   async open(): Promise<void> {
-    await this.#openKeyring()
+    await this.#openKeys()
   }
 
   /** One file's stream: bytes in, bytes out. `file` names errors and keeps what was opened. */
@@ -83,7 +128,7 @@ export class AscDecryptor {
 
   /** Forgets the opened keys. Streams that run go on; one that is made later opens the keys anew. */
   async close(): Promise<void> {
-    this.#keyring = undefined
+    this.#opened = undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -91,29 +136,32 @@ export class AscDecryptor {
   }
 
   /** Opens the keys once, however many streams ask at the same time; a failure is not kept. */
-  #openKeyring(): Promise<Keyring> {
-    if (this.#keyring !== undefined) return this.#keyring
-    const opening = openKeyring(this.#privateKeys, this.#passphrase)
+  #openKeys(): Promise<Opening> {
+    if (this.#opened !== undefined) return this.#opened
+    const opening = this.#readKeys()
     opening.catch(() => {
-      if (this.#keyring === opening) this.#keyring = undefined
+      if (this.#opened === opening) this.#opened = undefined
     })
-    this.#keyring = opening
+    this.#opened = opening
     return opening
+  }
+
+  async #readKeys(): Promise<Opening> {
+    const keyring = await openKeyring(this.#privateKeys, this.#passphrase)
+    const signers = this.#signature === 'ignore' ? undefined : await openSigners(this.#signers)
+    return { keyring, policy: { signers, isRequired: this.#signature === 'required' } }
   }
 
   async *#decrypt(chunks: AsyncIterable<Uint8Array>, signal: AbortSignal, file: FileLabel | undefined) {
     const place = { file: file?.path }
     forgetOpened(file)
-    let { kind, bytes } = await peek(chunks, sniffOpenPgp)
-    if (kind === 'armored-message') {
-      const inside = await peek(dearmor(bytes, place), sniffPackets)
-      bytes = inside.bytes
-      // What armor calls a message is one, however odd; what is wrong with it shows when it is opened.
-      kind = inside.kind === 'none' ? 'encrypted-message' : inside.kind
-    }
+    const { kind, bytes } = await recognize(chunks, place)
     const refusal = refusals[kind]
     if (refusal !== undefined) throw new DecryptError(...refusal, place)
     if (kind === 'none') {
+      if (this.#signature === 'required') {
+        throw new DecryptError('DECRYPT_NO_SIGNATURE', 'the file is no OpenPGP message, so nobody signed it', place)
+      }
       yield* bytes
       noteOpened(file, { encrypted: false })
     } else {
@@ -128,48 +176,32 @@ export class AscDecryptor {
     let length = 0
     try {
       const message = await readSealed(upstream.bytes, place)
-      const keyring = await unlessAborted(this.#openKeyring(), signal)
+      const { keyring, policy } = await unlessAborted(this.#openKeys(), signal)
       const { sessionKey, keyId } = await openSessionKey(message, keyring, place)
-      for await (const chunk of unseal(message, sessionKey, place)) {
+      const signatures = new SignatureCheck(policy, place)
+      const reading = { place, signatures, maxBytes: this.#maxBytes }
+      for await (const chunk of unseal(message, sessionKey, reading)) {
         if (chunk.length === 0) continue
+        if (length + chunk.length > this.#maxBytes) throw tooLarge(reading)
         hash.update(chunk)
+        signatures.update(chunk)
         length += chunk.length
         yield chunk
       }
-      noteOpened(file, { encrypted: true, bytes: length, sha256: hash.digest('hex'), ...(keyId && { keyId }) })
+      const signature = await signatures.settle()
+      const sha256 = hash.digest('hex')
+      noteOpened(file, {
+        encrypted: true,
+        bytes: length,
+        sha256,
+        ...(keyId && { keyId }),
+        ...(signature && { signature })
+      })
     } catch (cause) {
       // An error keeps the stage it was born in: what broke upstream comes out as it went in.
       throw upstream.broken()?.error ?? findIngestError(cause) ?? explain(cause, place)
     }
   }
-}
-
-/** Reads until the first bytes have told what they are; gives the kind, and all the bytes again. */
-async function peek(
-  chunks: AsyncIterable<Uint8Array>,
-  sniff: (bytes: Uint8Array, ended: boolean) => OpenPgpKind | undefined
-): Promise<{ kind: OpenPgpKind; bytes: AsyncIterable<Uint8Array> }> {
-  const rest = chunks[Symbol.asyncIterator]()
-  const head: Uint8Array[] = []
-  let kind: OpenPgpKind | undefined
-  for (let ended = false; kind === undefined; ) {
-    const { done, value } = await rest.next()
-    ended = done === true
-    if (!ended) head.push(value)
-    kind = sniff(Buffer.concat(head), ended)
-  }
-  return { kind, bytes: replay(head, { [Symbol.asyncIterator]: () => rest }) }
-}
-
-async function* replay(head: Iterable<Uint8Array>, rest: AsyncIterable<Uint8Array>) {
-  yield* head
-  yield* rest
-}
-
-async function* dearmor(chunks: AsyncIterable<Uint8Array>, place: ErrorPlace) {
-  const armor = new Dearmor(place)
-  for await (const chunk of chunks) yield armor.push(chunk)
-  armor.end()
 }
 
 /** The bytes, and the error they broke with if they did: what stands in between may wrap it, or lose it. */

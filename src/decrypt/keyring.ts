@@ -76,15 +76,21 @@ async function readKeys(given: string | Uint8Array): Promise<PrivateKey[]> {
   }
   const { readPrivateKeys } = await loadOpenPgp()
   try {
-    if (bytes[0]! >= 0x80 && bytes[0] !== 0xef) return await readPrivateKeys({ binaryKeys: plain(bytes) })
-    // The library reads the first armored block of a text and forgets the others. Environment variables often carry
-    // line ends as a backslash and an n, neither of which armor knows.
-    const text = Buffer.from(bytes).toString().replaceAll('\\n', '\n')
-    const blocks = text.split(/(?=^[ \t]*-----BEGIN PGP )/m).filter(block => block.trim().startsWith('-----BEGIN'))
+    const blocks = blocksOf(bytes)
+    if (blocks === undefined) return await readPrivateKeys({ binaryKeys: plain(bytes) })
     return (await Promise.all(blocks.map(block => readPrivateKeys({ armoredKeys: block })))).flat()
   } catch (cause) {
     throw new DecryptError('KEY_UNREADABLE', 'the private key is damaged: privateKey', { cause })
   }
+}
+
+/** The armored blocks of a key file; none when it is binary. */
+export function blocksOf(bytes: Uint8Array): readonly string[] | undefined {
+  if (bytes[0]! >= 0x80 && bytes[0] !== 0xef) return undefined
+  // The library reads the first armored block of a text and forgets the others. Environment variables often carry
+  // line ends as a backslash and an n, neither of which armor knows.
+  const text = Buffer.from(bytes).toString().replaceAll('\\n', '\n')
+  return text.split(/(?=^[ \t]*-----BEGIN PGP )/m).filter(block => block.trim().startsWith('-----BEGIN'))
 }
 
 /** Those parts of a key that decrypt; expired ones too, for old messages stay what they are. */

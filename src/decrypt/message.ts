@@ -3,7 +3,7 @@ import { DecryptError, type ErrorCode, type ErrorPlace } from '../errors.ts'
 import { isHidden, type Keyring, showKeyId } from './keyring.ts'
 import { bytesOf, loadOpenPgp, openpgpConfig, plain, webStreamOf } from './library.ts'
 import { PacketReader } from './packets.ts'
-import { damaged, payloadOf } from './payload.ts'
+import { damaged, maxUnpackedBytes, payloadOf, type Reading } from './payload.ts'
 import { openRsaSessionKey } from './rsa.ts'
 import { canUnseal, SealedData } from './sealed-data.ts'
 
@@ -129,15 +129,15 @@ function openByRsa(packets: readonly Uint8Array[], keyring: Keyring) {
 export async function* unseal(
   message: SealedMessage,
   sessionKey: SessionKey,
-  place: ErrorPlace
+  reading: Reading
 ): AsyncGenerator<Uint8Array, void> {
   if (message.protection === 'aead' || !canUnseal(sessionKey.algorithm)) {
-    yield* unsealByLibrary(message, sessionKey, place)
+    yield* unsealByLibrary(message, sessionKey, reading)
     return
   }
-  const packets = packetsOf(message, new SealedData(sessionKey.algorithm, sessionKey.data), place)
+  const packets = packetsOf(message, new SealedData(sessionKey.algorithm, sessionKey.data), reading.place)
   try {
-    yield* payloadOf(packets, place)
+    yield* payloadOf(packets, reading)
   } catch (error) {
     // Altered data may look like anything. Whether it was altered is known only at its end.
     for await (const _ of packets);
@@ -155,13 +155,17 @@ async function* packetsOf(message: SealedMessage, sealed: SealedData, place: Err
 }
 
 /** AEAD chunks, each proven before it is given; and ciphers that Node does not have, proven and then given whole. */
-async function* unsealByLibrary(message: SealedMessage, sessionKey: SessionKey, place: ErrorPlace) {
+async function* unsealByLibrary(message: SealedMessage, sessionKey: SessionKey, reading: Reading) {
+  const { place, signatures } = reading
   const { readMessage, decrypt } = await loadOpenPgp()
   const held = message.protection === 'aead' ? Number.POSITIVE_INFINITY : maxHeldBytes
   const stream = webStreamOf(limit(message.whole(), held, place))
   const sealed = await readMessage({ binaryMessage: stream })
-  const { data } = await decrypt({ message: sealed, sessionKeys: sessionKey, format: 'binary' })
-  yield* bytesOf(data)
+  const verificationKeys = signatures.keys
+  const config = { maxDecompressedMessageSize: maxUnpackedBytes(reading) }
+  const opened = await decrypt({ message: sealed, sessionKeys: sessionKey, verificationKeys, format: 'binary', config })
+  yield* bytesOf(opened.data)
+  signatures.takeResults(opened.signatures)
 }
 
 async function* limit(bytes: AsyncIterable<Uint8Array>, max: number, place: ErrorPlace) {
@@ -190,18 +194,20 @@ function noKey(madeFor: readonly KeyID[], keyring: Keyring, place: ErrorPlace, c
     ...(named.length < madeFor.length ? ['a hidden recipient'] : []),
     ...(madeFor.length === 0 ? ['a password, not for a key'] : [])
   ].join(' and ')
-  const given = keyring.ids.length > 0 ? `given ${keyring.ids.map(showKeyId).join(', ')}` : 'no private key given'
+  const given = keyring.ids.length > 0 ? `you gave ${keyring.ids.map(showKeyId).join(', ')}` : 'you gave no private key'
   return new DecryptError('DECRYPT_NO_KEY', `made for ${wanted}; ${given}`, { ...place, cause })
 }
 
 /** The library's errors have no codes; their names and words are all there is. What none of these says is damage. */
 const meanings: readonly (readonly [ErrorCode, RegExp])[] = [
+  ['DECRYPT_TOO_LARGE', /Maximum decompressed (?:message )?size exceeded/],
   ['DECRYPT_TRUNCATED', /Unexpected end of packet/],
   ['DECRYPT_UNSUPPORTED', /^UnsupportedError|^UnknownPacketError/m],
   // Not just "Unsupported": a wrong tag of Node's own reads "Unsupported state or unable to authenticate data".
   ['DECRYPT_UNSUPPORTED', /Unsupported (?:cipher|AEAD|public|ECDH|curve)|not supported|non-preferred|enum value/]
 ]
 const texts: { readonly [code in ErrorCode]?: string } = {
+  DECRYPT_TOO_LARGE: 'the message holds more bytes than are allowed',
   DECRYPT_TRUNCATED: 'the message ends too early',
   DECRYPT_UNSUPPORTED: 'the message uses a cipher or packet that is not supported',
   DECRYPT_CORRUPT: 'the message was altered or damaged'

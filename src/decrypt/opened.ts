@@ -1,3 +1,18 @@
+/** What is known of the signature inside a message; of several the first that is valid, or else the first. */
+export interface MessageSignature {
+  /**
+   * `valid`: one of the allowed signers made it, and of this very content. `unknown-signer`: somebody else made it,
+   * whose key is not here. `unverified`: signers are not given, or signatures are to be ignored.
+   */
+  readonly state: 'valid' | 'unknown-signer' | 'unverified'
+  /** Id of the key that made it, by its own account, upper-case hex; zeros when it does not say. */
+  readonly keyId: string
+  /** Of a valid one: fingerprint of the signer's primary key, upper-case hex. */
+  readonly fingerprint?: string
+  /** Of a valid one: when it was made, by its own account, in UTC epoch milliseconds. */
+  readonly createdAt?: number
+}
+
 /** What became of one file's bytes on their way through the decryptor. */
 export type Opened =
   | {
@@ -12,6 +27,8 @@ export type Opened =
       readonly sha256: string
       /** Id of the key it was opened with, upper-case hex; none when the message hides its recipients. */
       readonly keyId?: string
+      /** The signature inside the message; none when it has none. */
+      readonly signature?: MessageSignature
     }
 
 const notes = new WeakMap<object, Opened>()

@@ -3,6 +3,10 @@ import { DecryptError, type ErrorPlace } from '../errors.ts'
 /** One packet of a stream: read its body to the end before asking for the next. */
 export interface StreamedPacket {
   readonly tag: number
+  /** How its header gives its length: at once, in parts that each have their own, or not at all. */
+  readonly form: 'definite' | 'partial' | 'indeterminate'
+  /** Bytes of the body, where the header gives them at once. */
+  readonly bytes: number | undefined
   readonly body: AsyncGenerator<Uint8Array, void>
 }
 
@@ -42,10 +46,14 @@ export class PacketReader {
     if (first === undefined) return undefined
     const header = first[0]!
     if (header < 0x80) throw new DecryptError('DECRYPT_CORRUPT', 'something that is no packet is there', this.#place)
-    if (header >= 0xc0) return { tag: header & 0x3f, body: this.#newBody(...(await this.#newLength())) }
+    if (header >= 0xc0) {
+      const [length, partial] = await this.#newLength()
+      const body = this.#newBody(length, partial)
+      return { tag: header & 0x3f, ...(partial ? inParts : definite(length)), body }
+    }
     const kind = header & 3
     const length = kind === 3 ? Number.POSITIVE_INFINITY : toNumber(await this.exactly(1 << kind))
-    return { tag: (header >> 2) & 0x0f, body: this.#oldBody(length) }
+    return { tag: (header >> 2) & 0x0f, ...definite(length), body: this.#oldBody(length) }
   }
 
   /** That many bytes, or an error. */
@@ -103,6 +111,12 @@ export class PacketReader {
   #truncated(): DecryptError {
     return new DecryptError('DECRYPT_TRUNCATED', 'the message ends too early', this.#place)
   }
+}
+
+const inParts = { form: 'partial', bytes: undefined } as const
+
+function definite(bytes: number): Pick<StreamedPacket, 'form' | 'bytes'> {
+  return bytes === Number.POSITIVE_INFINITY ? { form: 'indeterminate', bytes: undefined } : { form: 'definite', bytes }
 }
 
 function toNumber(bytes: Uint8Array): number {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Opened } from '../decrypt/opened.ts'
+import type { MessageSignature, Opened } from '../decrypt/opened.ts'
 import { adviceFor, type ErrorCode, IngestError, maskEsiids } from '../errors.ts'
 import type { EntryAccount, FileAccount, Quality, RowCounts } from '../parse/file-account.ts'
 import type { Disposal, PassedOver, Transfer } from '../source/source.ts'
@@ -51,6 +51,8 @@ export interface Receipt extends LedgerFile {
   readonly fetched: Transfer | null
   /** The bytes as opened, before unzipping. The hash recognises the same report encrypted anew. */
   readonly payload: { readonly bytes: number; readonly sha256: string; readonly encrypted: boolean } | null
+  /** The signature inside the encrypted message; left out when there is none. */
+  readonly signature?: MessageSignature
   readonly entries: readonly EntryAccount[]
   readonly rows: (RowCounts & RowsStored) | null
   readonly quality: Quality | null
@@ -97,6 +99,11 @@ export function payloadOf(fetched: Transfer, opened: Opened | undefined): NonNul
   return { bytes, sha256, encrypted: opened?.encrypted ?? false }
 }
 
+/** The signature that the message carried, if it did. */
+function signatureOf(opened: Opened | undefined): Pick<Receipt, 'signature'> {
+  return opened?.encrypted && opened.signature ? { signature: opened.signature } : {}
+}
+
 export function committed(file: LedgerFile, startedAt: number, evidence: Evidence): Receipt {
   const { account, fetched, opened, stored } = evidence
   return {
@@ -104,6 +111,7 @@ export function committed(file: LedgerFile, startedAt: number, evidence: Evidenc
     state: 'committed',
     fetched,
     payload: payloadOf(fetched, opened),
+    ...signatureOf(opened),
     entries: account.entries,
     rows: { ...account.rows, ...stored },
     quality: account.quality
@@ -123,6 +131,7 @@ export function duplicate(
     duplicateOf: first,
     fetched,
     payload: payloadOf(fetched, opened),
+    ...signatureOf(opened),
     entries: account.entries
   }
 }

@@ -56,6 +56,26 @@ function lineOf({ esiid, start, milliKwh, estimated, direction, revision }: Expe
 }
 
 describe.concurrent('inspect', { timeout: 60_000 }, () => {
+  test('tells of a message that no key opens whom it was made for and how', async ({ expect }) => {
+    const cwd = newFolder()
+    fill(cwd, { 'a.asc': await seal(report.bytes), 'b.csv': '<!doctype html>\n' })
+    const { code, stdout, stderr } = await smtIngest(['inspect', 'a.asc'], { cwd })
+    expect(code).toBe(1)
+    const [, id] = /made for key (0x[0-9A-F]{16}); you gave no private key: a\.asc/.exec(stderr)!
+    const lines = stdout.trim().split('\n')
+    expect(lines.slice(0, 3)).toEqual(['a.asc', '  encrypted message, armored', `  made for key ${id} (ECDH)`])
+    expect(lines[3]).toMatch(/^ {2}packet 1, session key for a public key, version 3, \d+ bytes$/)
+    expect(lines[4]).toMatch(/^ {2}packet 18, encrypted data with integrity protection, version 1, [\d,]+ bytes$/)
+    expect(lines.slice(5)).toEqual(['  integrity mdc'])
+    const json = jsonLines((await smtIngest(['inspect', 'a.asc', 'b.csv', '--json'], { cwd })).stdout)
+    expect(json[0]).toMatchObject({
+      ok: false,
+      error: { code: 'DECRYPT_NO_KEY' },
+      message: { integrity: 'mdc', recipients: [{ kind: 'key', keyId: id }] }
+    })
+    expect(json[1]).not.toHaveProperty('message')
+  })
+
   test('tells what is inside, entry by entry, and stores nothing', async ({ expect }) => {
     const folder = newFolder()
     fill(folder, { 'a.asc': await seal(archive) })

@@ -121,6 +121,27 @@ const wrongUses: readonly WrongUse[] = [
     names: ['SMT_PGP_KEY', missing]
   },
   {
+    what: 'a signer’s key that is not there',
+    args: ['pull', ...from, ...to, '--signer', missing],
+    names: ['--signer', missing]
+  },
+  {
+    what: 'the same, named by the environment',
+    args: ['pull', ...from, ...to],
+    env: { SMT_PGP_SIGNERS: missing },
+    names: ['SMT_PGP_SIGNERS', missing]
+  },
+  {
+    what: 'signatures that nobody may make',
+    args: ['pull', ...from, ...to, '--signature', 'required'],
+    names: ['--signature required', '--signer', 'SMT_PGP_SIGNERS']
+  },
+  {
+    what: 'a rule for signatures that is none',
+    args: ['pull', ...from, ...to, '--signature', 'always'],
+    names: ['--signature', 'always']
+  },
+  {
     what: 'a passphrase that is not there',
     args: ['pull', ...from, ...to, '--key', 'id', '--passphrase-file', missing],
     names: ['--passphrase-file', missing]

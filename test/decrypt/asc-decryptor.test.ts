@@ -191,9 +191,9 @@ describe('refusals', () => {
     const third = await makeKey()
     const message = await seal(payload, other.key, third.key)
     const error = await expectRefusal(through(decryptor, message, fileNamed('/in/a.asc')), 'DECRYPT_NO_KEY')
-    expect(error.message).toBe(`made for key 0x${other.id}, 0x${third.id}; given 0x${ours.id}: /in/a.asc`)
+    expect(error.message).toBe(`made for key 0x${other.id}, 0x${third.id}; you gave 0x${ours.id}: /in/a.asc`)
     const keyless = await expectRefusal(through(new AscDecryptor(), message), 'DECRYPT_NO_KEY')
-    expect(keyless.message).toBe(`made for key 0x${other.id}, 0x${third.id}; no private key given`)
+    expect(keyless.message).toBe(`made for key 0x${other.id}, 0x${third.id}; you gave no private key`)
   })
 
   test('a message for a hidden recipient is opened, or refused as one for somebody else', async () => {
@@ -205,7 +205,7 @@ describe('refusals', () => {
     expect(await through(decryptor, await seal(ours.key), file)).toEqual(payload)
     expect(openedOf(file)).toEqual({ encrypted: true, bytes: payload.length, sha256: sha256(payload) })
     const error = await expectRefusal(through(decryptor, await seal(other.key)), 'DECRYPT_NO_KEY')
-    expect(error.message).toBe(`made for a hidden recipient; given 0x${ours.id}`)
+    expect(error.message).toBe(`made for a hidden recipient; you gave 0x${ours.id}`)
   })
 
   test('a message for a password is refused', async () => {
@@ -214,7 +214,7 @@ describe('refusals', () => {
       through(decryptor, await encrypt({ message, passwords: 'secret' })),
       'DECRYPT_NO_KEY'
     )
-    expect(error.message).toBe(`made for a password, not for a key; given 0x${ours.id}`)
+    expect(error.message).toBe(`made for a password, not for a key; you gave 0x${ours.id}`)
   })
 
   test('a message that ends after its session keys is truncated', async () => {

@@ -1,13 +1,12 @@
-import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AscDecryptor } from '../../src/decrypt/asc-decryptor.ts'
 import { openedOf } from '../../src/decrypt/opened.ts'
-import { findReal, requireReal } from '../support/real.ts'
+import { openGpg } from '../support/gpg.ts'
+import { requireReal } from '../support/real.ts'
 import { cuts, expectRefusal, fileNamed, through } from './support.ts'
 
 const csv = Buffer.from(
@@ -15,19 +14,8 @@ const csv = Buffer.from(
 )
 const zip = storedZip('a.csv', csv)
 
-// Its folder has a short name: GnuPG keeps sockets there, and their paths may have 107 bytes.
 describe.skipIf(!requireReal('gpg'))('a message of the real gpg', () => {
-  const home = mkdtempSync(join(tmpdir(), 'smt-'))
-  const run = (args: string[], input?: Uint8Array) =>
-    execFileSync(findReal('gpg')!, ['--homedir', home, '--batch', '--pinentry-mode', 'loopback', ...args], {
-      ...(input && { input }),
-      maxBuffer: 1e9,
-      stdio: ['pipe', 'pipe', 'pipe']
-    })
-  const make = (name: string, kind: string, usage: string, passphrase = '') =>
-    run(['--passphrase', passphrase, '--quick-gen-key', `${name}@example.org`, kind, usage, 'never'])
-  const exported = (name: string, ...args: string[]) => run([...args, '--export-secret-keys', `${name}@example.org`])
-  const seal = (input: Uint8Array, ...args: string[]) => run(['--trust-model', 'always', ...args], input)
+  const { home, run, make, exported, seal, close } = openGpg()
   const to = (name: string) => ['-r', `${name}@example.org`]
 
   let decryptor: AscDecryptor
@@ -40,26 +28,17 @@ describe.skipIf(!requireReal('gpg'))('a message of the real gpg', () => {
     writeFileSync(join(home, 'a.zip'), zip)
     decryptor = new AscDecryptor({ privateKey: [exported('rsa', '--armor'), exported('ecc')] })
   })
-  afterAll(() => {
-    execFileSync(findReal('gpgconf')!, ['--homedir', home, '--kill', 'all'])
-    rmSync(home, { recursive: true, force: true })
-  })
+  afterAll(close)
 
   test.each([
     ['a CSV, compressed', 'a.csv', csv, ['-r', 'rsa']],
     ['a CSV, armored', 'a.csv', csv, ['-r', 'rsa', '--armor']],
-    ['a CSV, compressed as ZIP does', 'a.csv', csv, ['-r', 'ecc', '--compress-algo', 'zip']],
-    ['a CSV, compressed by bzip2', 'a.csv', csv, ['-r', 'ecc', '--compress-algo', 'bzip2']],
     ['a CSV, as text', 'a.csv', csv, ['-r', 'ecc', '-z', '0', '--armor']],
     ['a ZIP file', 'a.zip', zip, ['-r', 'rsa', '--armor']],
     ['several recipients', 'a.zip', zip, ['-r', 'other', '-r', 'ecc', '-r', 'locked']],
     ['a hidden recipient', 'a.zip', zip, ['-R', 'ecc']],
     ['hidden recipients beside a named one', 'a.zip', zip, ['-R', 'rsa', '-R', 'other', '-r', 'locked', '--armor']],
-    ['a signature inside', 'a.csv', csv, ['-s', '-u', 'other', '-r', 'rsa', '--armor']],
-    ['AES-128', 'a.csv', csv, ['-r', 'rsa', '--cipher-algo', 'AES128']],
-    ['AES-192', 'a.csv', csv, ['-r', 'rsa', '--cipher-algo', 'AES192']],
-    ['3DES', 'a.csv', csv, ['-r', 'rsa', '--cipher-algo', '3DES']],
-    ['CAST5', 'a.csv', csv, ['-r', 'ecc', '--cipher-algo', 'CAST5']]
+    ['a signature inside', 'a.csv', csv, ['-s', '-u', 'other', '-r', 'rsa', '--armor']]
   ])('opens: %s', async (_, name, payload, args) => {
     const message = run(['--trust-model', 'always', ...args, '-o', '-', '-e', join(home, name)])
     const file = fileNamed('a.asc')
@@ -110,13 +89,6 @@ describe.skipIf(!requireReal('gpg'))('a message of the real gpg', () => {
   test('I4: is refused when it has no integrity packet', async () => {
     const message = seal(csv, '--rfc2440', '--disable-mdc', ...to('rsa'), '--armor', '-e')
     await expectRefusal(through(decryptor, message), 'DECRYPT_NO_INTEGRITY')
-  })
-
-  test('is refused in a cipher that nobody has', async () => {
-    for (const cipher of ['TWOFISH', 'CAMELLIA256']) {
-      const message = seal(csv, '--cipher-algo', cipher, ...to('rsa'), '-e')
-      await expectRefusal(through(decryptor, message), 'DECRYPT_UNSUPPORTED')
-    }
   })
 
   test('is refused when it is for others, for a password, or not encrypted', async () => {

@@ -1,6 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createMessage, encrypt, generateKey, type PrivateKey } from 'openpgp'
+import {
+  config,
+  createMessage,
+  encrypt,
+  encryptSessionKey,
+  enums,
+  generateKey,
+  type PrivateKey,
+  SymEncryptedIntegrityProtectedDataPacket
+} from 'openpgp'
 import { expect } from 'vitest'
 import type { AscDecryptor } from '../../src/decrypt/asc-decryptor.ts'
 import { DecryptError, type ErrorCode } from '../../src/errors.ts'
@@ -23,6 +33,27 @@ export async function seal(payload: Uint8Array, ...keys: PrivateKey[]): Promise<
   // In AEAD chunks when the keys say that their owner can open those.
   const config = { aeadProtect: true }
   return Buffer.from(await encrypt({ message, encryptionKeys: keys, format: 'binary', config }))
+}
+
+/** A message whose packets are given: sealed like any other, whatever they are. */
+export async function sealPackets(encryptionKeys: PrivateKey, packets: Uint8Array): Promise<Buffer> {
+  const key = randomBytes(32)
+  const head = await encryptSessionKey({ data: key, algorithm: 'aes256', encryptionKeys, format: 'binary' })
+  const sealed = Object.assign(new SymEncryptedIntegrityProtectedDataPacket(), {
+    version: 1,
+    packets: { write: () => packets }
+  })
+  // The library has the parts, which its types hide.
+  const { encrypt } = sealed as unknown as { encrypt(...args: unknown[]): Promise<void> }
+  await encrypt.call(sealed, enums.symmetric.aes256, key, config)
+  return Buffer.concat([head as Uint8Array, packetOf(18, sealed.write())])
+}
+
+/** A packet with a header of five bytes of length. */
+export function packetOf(tag: number, body: Uint8Array): Buffer {
+  const header = Buffer.from([0xc0 | tag, 0xff, 0, 0, 0, 0])
+  header.writeUInt32BE(body.length, 2)
+  return Buffer.concat([header, body])
 }
 
 /** Armor as GnuPG writes it: 64 characters a line. Its checksum is made up, for nobody may reject by it. */

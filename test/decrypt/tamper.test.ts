@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { enums, generateKey } from 'openpgp'
+import { createMessage, encrypt, enums, generateKey, type PrivateKey } from 'openpgp'
 import { expect, test } from 'vitest'
 import { AscDecryptor } from '../../src/decrypt/asc-decryptor.ts'
 import { openedOf } from '../../src/decrypt/opened.ts'
@@ -19,7 +19,17 @@ const { privateKey: modern } = await generateKey({
   format: 'object',
   config: { aeadProtect: true }
 })
-const decryptor = new AscDecryptor({ privateKey: [armored, compressing.armor(), modern.armor()] })
+const decryptor = new AscDecryptor({
+  privateKey: [armored, compressing.armor(), modern.armor()],
+  signers: key.toPublic().armor()
+})
+
+/** The same, signed inside. */
+async function sealSigned(encryptionKeys: PrivateKey): Promise<Buffer> {
+  const message = await createMessage({ binary: payload })
+  const options = { encryptionKeys, signingKeys: key, config: { aeadProtect: true } }
+  return Buffer.from(await encrypt({ message, ...options, format: 'binary' }))
+}
 const binary = await seal(payload, key)
 const text = Buffer.from(`${armor(binary, 'Version: none\nComment: none\n')}-- \nsent by nobody\n`)
 
@@ -97,7 +107,10 @@ test('I4: an armored message that is cut anywhere before its END line is truncat
 test.each([
   ['binary', () => binary],
   ['compressed', () => seal(payload, compressing)],
-  ['AEAD', () => seal(payload, modern)]
+  ['AEAD', () => seal(payload, modern)],
+  ['signed', () => sealSigned(key)],
+  ['signed and compressed', () => sealSigned(compressing)],
+  ['signed AEAD', () => sealSigned(modern)]
 ])('I4: an altered byte of a %s message gives an error, also when it is cut there', async (_, message) => {
   const whole = await message()
   expect(await outcomeOf(whole)).toBe('unchanged')
