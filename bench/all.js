@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-for (const name of ['parse', 'sinks', 'e2e', 'ledger']) {
+for (const name of ['parse', 'sftp', 'sinks', 'e2e', 'ledger']) {
   const program = fileURLToPath(new URL(`${name}.js`, import.meta.url))
   const { status } = spawnSync(process.execPath, [program, ...process.argv.slice(2)], { stdio: 'inherit' })
   if (status !== 0) process.exitCode = 1
