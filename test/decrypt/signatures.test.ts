@@ -106,6 +106,14 @@ describe('a signature', () => {
     expect(await noted(message, both)).toMatchObject({ state: 'valid' })
   })
 
+  test('of an allowed signer is verified up to sixteen times, for each costs a hash of everything', async () => {
+    const times = (count: number, key: PrivateKey) => sealSigned(payload, Array(count).fill(key))
+    expect(await noted(await times(16, signer.key), strict)).toMatchObject({ state: 'valid' })
+    const error = await refused(await times(17, signer.key), strict, 'DECRYPT_UNSUPPORTED')
+    expect(error.message).toBe('the message has more than 16 signatures')
+    expect(await noted(await times(17, stranger.key), trusting)).toMatchObject({ state: 'unknown-signer' })
+  })
+
   test('is found wherever a chunk ends', async () => {
     const message = await sealSigned(Buffer.from('ESIID\n'), signer.key)
     const decryptor = new AscDecryptor({ privateKey: ours.armored, ...strict })
