@@ -1,6 +1,6 @@
 // The whole way, from `.asc` files to intervals and to committed rows. See README.md.
 import { dailyFiles, oneFile } from './e2e/files.js'
-import { contenders, race } from './e2e/measure.js'
+import { contenders, loopDelays, race } from './e2e/measure.js'
 import { sectionsOf } from './e2e/report.js'
 import { idleRssMb, settingsOf } from './shared/ask.js'
 import { deadlineAfter, runBench, say } from './shared/command.js'
@@ -47,7 +47,9 @@ async function measure(options) {
       const deadline = deadlineAfter((options.minutes * (races.length + 1)) / deliveries.length)
       races.push(await race(entrants, server, title, delivery, { ...common, deadline }))
     }
-    return { rounds, postgres, settings, missing, idleRssMb: await idleRssMb(), races }
+    const largest = deliveries.filter(([, { files }]) => files === 1).at(-1)
+    const loop = largest && { title: largest[0], delays: await loopDelays(entrants, server, largest[1], common) }
+    return { rounds, postgres, settings, missing, idleRssMb: await idleRssMb(), races, loop }
   } finally {
     await server.stop()
   }

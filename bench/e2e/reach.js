@@ -1,5 +1,6 @@
 // The figures this library wants to reach, against what was measured.
 import {
+  median,
   megabytesText,
   percent,
   ratioIn,
@@ -25,13 +26,17 @@ const keepsAim = 0.6
 /** Peak memory of `asc-to-intervals`, whatever comes. */
 const peakMust = 160
 
-export function reachTable({ races }, contenders) {
+/** Milliseconds by which the event loop may be later than that of a process that does nothing, at the 99th percentile. */
+const lateMust = 30
+
+export function reachTable({ races, loop }, contenders) {
   const [single, many] = [races.filter(({ files }) => files === 1), races.filter(({ files }) => files > 1)]
   const rows = [
     ...rivals.flatMap(figure => single.map(race => ratioRow(race, figure))),
     ...many.flatMap(manyRows),
     ...races.map(storingRow),
     ...races.map(peakRow),
+    ...(loop?.delays ?? []).map(delays => loopRow(loop.title, delays)),
     ...contenders.filter(({ own, several }) => own && !several).map(({ name }) => growthRow(single, name))
   ]
   return tableOf(['figure', 'must', 'aim', 'measured', 'verdict'], rows)
@@ -72,6 +77,12 @@ function peakRow(race) {
   const shown = peak === undefined ? '' : megabytesText(peak)
   const figure = `${race.title}: peak memory of asc-to-intervals`
   return [figure, `at most ${megabytesText(peakMust)}`, '', shown, atMost({ must: peakMust }, [peak])]
+}
+
+function loopRow(title, { name, own, twin }) {
+  const late = median(own.map(({ p99 }, round) => p99 - twin[round].p99))
+  const figure = `${title}: event loop of ${name}, later than that of its twin (p99)`
+  return [figure, `at most ${lateMust} ms`, '', `${late.toFixed(1)} ms`, atMost({ must: lateMust }, [late])]
 }
 
 /** One file, and one ten times as large. */

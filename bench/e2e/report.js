@@ -29,6 +29,7 @@ export function sectionsOf(results) {
   return {
     scope: scope(results),
     races: races.map(race => `### ${race.title}\n\n${raceTable(race)}`).join('\n\n'),
+    loop: loopTable(results),
     reach: reachTable(results, contenders),
     settings: settingsTable(results),
     findings: [
@@ -53,6 +54,16 @@ function scope({ machine, rounds, minutes, races, postgres, missing = [], idleRs
     `${machine}. A Node process that does nothing peaks at ${megabytesText(idleRssMb)}.`,
     `\n${databaseText('PostgreSQL', postgres)}`
   ].join('\n')
+}
+
+function loopTable({ loop }) {
+  if (!loop) return 'Not measured.'
+  const ms = (delays, figure) => median(delays.map(each => each[figure])).toFixed(1)
+  const rows = loop.delays.map(({ name, own, twin }) => {
+    return [name, ms(own, 'p99'), ms(twin, 'p99'), ms(own, 'max'), ms(twin, 'max')]
+  })
+  const head = ['contender', 'p99, ms', 'p99 of its twin', 'latest, ms', 'latest of its twin']
+  return `${loop.title}:\n\n${tableOf(head, rows)}`
 }
 
 function raceTable(race) {

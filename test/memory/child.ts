@@ -6,6 +6,7 @@ import { NdjsonSink } from '../../src/sink/ndjson.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
 import { Sink, type SinkTransaction } from '../../src/sink/sink.ts'
 import { DirectorySource } from '../../src/source/directory-source.ts'
+import { SftpSource } from '../../src/source/sftp-source.ts'
 
 /** Counts and forgets. */
 class DiscardingSink extends Sink {
@@ -25,7 +26,13 @@ class DiscardingSink extends Sink {
 }
 
 // What the child does: brings the one file of a folder into a sink, and says what that took at most.
-const [kind, folder, directory, connectionString] = process.argv.slice(2) as [string, string, string, string]
+const [kind, folder, directory, connectionString, server] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string
+]
 function open(): Sink {
   if (kind === 'days' || kind === 'rows') {
     return new PostgresSink({ connectionString, schema: basename(directory).toLowerCase(), layout: kind })
@@ -37,7 +44,12 @@ function open(): Sink {
 const sink = open()
 const parser = new IntervalParser()
 
-for await (const file of new DirectorySource({ directories: [folder], settleMs: 1 }).files()) {
+const source =
+  kind === 'sftp'
+    ? new SftpSource({ ...JSON.parse(server), directories: ['/'], settleMs: 1 })
+    : new DirectorySource({ directories: [folder], settleMs: 1 })
+
+for await (const file of source.files()) {
   const target = sink.stream(file)
   await pipeline(file.stream(), parser.stream(file), target)
   // Kilobytes, on every platform.

@@ -1,7 +1,7 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { addDays, intervalReportChunks, makeEsiid, makeMeterDay } from '../../src/testing/index.ts'
+import { addDays, FakeSftpServer, intervalReportChunks, makeEsiid, makeMeterDay } from '../../src/testing/index.ts'
 import { Child, compile, type Program } from '../sink/child.ts'
 import { queryPostgres, usePostgres } from '../support/postgres.ts'
 import { scratchFolder } from '../support/scratch.ts'
@@ -45,10 +45,13 @@ const RUNS = 3
 async function measure(kind: string, megabytes: number): Promise<number> {
   const blocks = Math.round((megabytes * 1e6) / block.length)
   const inbox = inboxOf(blocks)
+  await using server = await FakeSftpServer.start({ directory: inbox, ident: 'OpenSSH_9.6' })
+  const { host, port, login, fingerprint: hostKey } = server
+  const reach = JSON.stringify({ host, port, ...login, hostKey })
   const peaks: number[] = []
   for (let run = 0; run < RUNS; run++) {
     const out = scratchFolder()
-    const child = new Child(program, kind, inbox, out, postgres.connectionString)
+    const child = new Child(program, kind, inbox, out, postgres.connectionString, reach)
     const { maxRSS, inserted } = JSON.parse((await child.says())!)
     expect(await child.ends()).toBe(0)
     expect(inserted).toBe(blocks * 1200 * 96)
@@ -70,14 +73,14 @@ test.each([
   // PostgreSQL in either layout.
   ['days', 240, 480],
   ['rows', 60, 120]
-])(
-  'I8: into a %s sink, a larger file goes in the same memory',
-  async (kind, ...sizes) => {
-    const [few, many] = isLarge ? ([200, 2000] as const) : sizes
-    const small = await measure(kind, few)
-    const big = await measure(kind, many)
-    console.info(`${kind}: ${small.toFixed(0)} MB of memory for ${few} MB, ${big.toFixed(0)} MB for ${many} MB`)
-    expect(big - small).toBeLessThan(Math.max(0.1 * small, 15))
-  },
-  isLarge ? 900_000 : 240_000
-)
+])('I8: into a %s sink, a larger file goes in the same memory', compare, isLarge ? 900_000 : 240_000)
+
+test('I8: from an SFTP server, a larger file comes in the same memory', () => compare('sftp', 240, 480), 240_000)
+
+async function compare(kind: string, ...sizes: readonly [number, number]): Promise<void> {
+  const [few, many] = isLarge ? ([200, 2000] as const) : sizes
+  const small = await measure(kind, few)
+  const big = await measure(kind, many)
+  console.info(`${kind}: ${small.toFixed(0)} MB of memory for ${few} MB, ${big.toFixed(0)} MB for ${many} MB`)
+  expect(big - small).toBeLessThan(Math.max(0.1 * small, 15))
+}

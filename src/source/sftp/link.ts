@@ -15,8 +15,9 @@ export interface LinkSettings extends SessionSettings {
  * The way to a server for as long as a `files()` loop lives: one session at a time, made anew when it broke.
  */
 export class SftpLink {
+  /** Ends it, and all that goes over it. */
+  readonly signal: AbortSignal
   readonly #settings: () => Promise<LinkSettings>
-  readonly #signal: AbortSignal
   readonly #slot: Slot
   #session: Promise<SftpSession> | undefined
   #isClosed = false
@@ -36,7 +37,7 @@ export class SftpLink {
 
   private constructor(settings: () => Promise<LinkSettings>, signal: AbortSignal, slot: Slot) {
     this.#settings = settings
-    this.#signal = signal
+    this.signal = signal
     this.#slot = slot
   }
 
@@ -58,7 +59,7 @@ export class SftpLink {
   /** Asks what may be asked again: on a new session, when the connection breaks, or is silent, before the answer. */
   async ask<T>(file: string, question: (channel: SftpChannel) => Promise<T>): Promise<T> {
     const { reconnects } = await this.#settings()
-    const retries = new Retries(reconnects, this.#signal)
+    const retries = new Retries(reconnects, this.signal)
     for (;;) {
       let session: SftpSession | undefined
       try {
@@ -79,7 +80,7 @@ export class SftpLink {
   }
 
   #connect(): Promise<SftpSession> {
-    const opening = this.#settings().then(settings => SftpSession.open(settings, this.#signal))
+    const opening = this.#settings().then(settings => SftpSession.open(settings, this.signal))
     opening.catch(() => {
       if (this.#session === opening) this.#session = undefined
     })

@@ -29,7 +29,7 @@ export async function* readRemoteFile(
   observer: Observer,
   signal: AbortSignal
 ): AsyncGenerator<Uint8Array, void> {
-  const retries = new Retries(settings.reconnects, signal)
+  const retries = new Retries(settings.reconnects, AbortSignal.any([signal, link.signal]))
   const place: Place = { path, size, position: 0, tail: Buffer.alloc(0) }
   let isCareful = false
   for (;;) {
@@ -50,7 +50,8 @@ export async function* readRemoteFile(
       const mayBeOverasked: boolean = !isCareful && findIngestError(error)?.code === 'SFTP_READ'
       isCareful = mayBeOverasked || place.position === from
       await retries.after(error, mayBeOverasked ? [...passing, 'SFTP_READ'] : passing)
-      if (!mayBeOverasked) session?.drop()
+      if (mayBeOverasked) continue
+      session?.drop()
       observer.resumed()
     }
   }

@@ -106,12 +106,14 @@ export class WindowedReading {
     const { path } = this.#place
     const call = { signal: this.#options.signal }
     try {
-      const lane = await this.#open(this.#session.channel)
       const askedAt = performance.now()
-      this.#options.saw(sightOf(await lane.channel.fstat(path, lane.handle, call)))
-      this.#tune(lane.channel, performance.now() - askedAt)
-      await this.#checkTail(lane)
+      const lane = await this.#open(this.#session.channel)
       this.#lanes.push(lane)
+      const openedAt = performance.now()
+      this.#options.saw(sightOf(await lane.channel.fstat(path, lane.handle, call)))
+      // The shorter of two: a process that is busy hears of an answer late.
+      this.#tune(lane.channel, Math.min(openedAt - askedAt, performance.now() - openedAt))
+      await this.#checkTail(lane)
       yield* this.#inOrder()
       this.#options.saw(sightOf(await lane.channel.fstat(path, lane.handle, call)))
     } finally {
@@ -153,7 +155,7 @@ export class WindowedReading {
     }
     const { size, position } = this.#place
     if (size - position < WORTH_CHANNELS) return
-    const wanted = Math.min(channels, Math.round(roundTripMs / ROUND_TRIP_PER_CHANNEL))
+    const wanted = Math.min(channels, Math.max(1, Math.round(roundTripMs / ROUND_TRIP_PER_CHANNEL)))
     for (const opening of this.#session.more(wanted - 1)) this.#join(opening).catch(() => {})
   }
 
