@@ -13,18 +13,16 @@ await runBench({
     sizes: '1,50,500',
     files: '1000',
     rounds: '5',
-    contenders: contenders.map(({ name }) => name).join(),
     minutes: '20'
   },
+  contenders,
   measure,
-  sectionsOf,
-  own: contenders.filter(({ own }) => own).map(({ name }) => name)
+  sectionsOf
 })
 
-async function measure(options) {
+async function measure(options, asked) {
   const [files, rounds] = [options.files, options.rounds].map(Number)
   const sizes = options.sizes.split(',').map(Number).filter(Boolean)
-  const asked = contenders.filter(({ name }) => options.contenders.split(',').includes(name))
   const settings = await settingsOf(asked, new URL('e2e/', import.meta.url))
   const missing = asked.map(({ name }) => name).filter(name => settings[name].version === undefined)
   for (const name of missing) say(`${name}: its programs are not installed, so it takes no part`)

@@ -15,18 +15,17 @@ await runBench({
     large: undefined,
     rounds: '5',
     only: shapes.join(),
-    contenders: contenders.map(({ name }) => name).join(),
     minutes: '18'
   },
+  contenders,
   measure,
   sectionsOf,
   own: [own]
 })
 
-async function measure(options) {
+async function measure(options, entrants) {
   const megabytes = Number(options.megabytes)
   const large = Number(options.large ?? (megabytes === 100 ? 500 : 0))
-  const entrants = contenders.filter(({ name }) => options.contenders.split(',').includes(name))
   const rounds = Number(options.rounds)
   const common = { warmUpMegabytes: Math.min(megabytes, 100), rounds, deadline: deadlineAfter(options.minutes) }
   const chosen = shapes.filter(shape => options.only.split(',').includes(shape))

@@ -11,17 +11,15 @@ await runBench({
     megabytes: '134',
     trips: '0,10,40,100',
     rounds: '5',
-    contenders: contenders.map(({ name }) => name).join(),
     minutes: '20'
   },
+  contenders,
   measure,
-  sectionsOf,
-  own: contenders.filter(({ own }) => own).map(({ name }) => name)
+  sectionsOf
 })
 
-async function measure(options) {
+async function measure(options, entrants) {
   const [megabytes, rounds] = [Number(options.megabytes), Number(options.rounds)]
-  const entrants = contenders.filter(({ name }) => options.contenders.split(',').includes(name))
   const settings = await settingsOf(entrants, new URL('sftp/', import.meta.url))
   const server = await serverOf(megabytes)
   try {

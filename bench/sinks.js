@@ -13,17 +13,15 @@ await runBench({
     meters: '350',
     days: '33',
     rounds: '5',
-    contenders: contenders.map(({ name }) => name).join(),
     minutes: '20'
   },
+  contenders,
   measure,
-  sectionsOf,
-  own: contenders.filter(({ own }) => own).map(({ name }) => name)
+  sectionsOf
 })
 
-async function measure(options) {
+async function measure(options, asked) {
   const [meters, days, rounds] = [options.meters, options.days, options.rounds].map(Number)
-  const asked = contenders.filter(({ name }) => options.contenders.split(',').includes(name))
   const settings = await settingsOf(asked, new URL('sinks/', import.meta.url))
   const missing = asked.map(({ name }) => name).filter(name => settings[name].version === undefined)
   for (const name of missing) say(`${name}: its program is not installed, so it takes no part`)

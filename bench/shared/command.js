@@ -11,16 +11,19 @@ const resultsPage = fileURLToPath(new URL('../RESULTS.md', import.meta.url))
 
 /**
  * Runs a bench. `options` are those of the command line with their defaults; `measure` gets their values and gives the
- * results, `sectionsOf` makes Markdown of these; `own` names the contenders that must be right.
+ * results, `sectionsOf` makes Markdown of these; `own` names the contenders that must be right. Where there are
+ * `contenders`, an option of that name chooses among them, and `measure` gets those chosen.
  */
-export async function runBench({ name, options, measure, sectionsOf, own }) {
+export async function runBench({ name, options, contenders = [], measure, sectionsOf, own = ownOf(contenders) }) {
   const flags = { write: { type: 'boolean', default: false }, report: { type: 'boolean', default: false } }
-  const texts = Object.entries(options).map(([option, value]) => [option, { type: 'string', default: value }])
+  const all = contenders.length > 0 ? { ...options, contenders: contenders.map(({ name }) => name).join() } : options
+  const texts = Object.entries(all).map(([option, value]) => [option, { type: 'string', default: value }])
   const { values } = parseArgs({ options: { ...Object.fromEntries(texts), ...flags } })
   const file = `${resultsFolder}/${name}.json`
   if (values.report) return writeSections(name, sectionsOf(JSON.parse(readFileSync(file, 'utf8'))))
 
-  const measured = await measure(values)
+  const chosen = contenders.filter(({ name }) => values.contenders.split(',').includes(name))
+  const measured = await measure(values, chosen)
   const results = { machine: machine(), ...measured, minutes: Math.round((Date.now() - begun) / 6000) / 10 }
   const sections = sectionsOf(results)
   for (const [title, text] of Object.entries(sections)) process.stdout.write(`## ${title}\n\n${text}\n\n`)
@@ -31,6 +34,10 @@ export async function runBench({ name, options, measure, sectionsOf, own }) {
   mkdirSync(resultsFolder, { recursive: true })
   writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`)
   writeSections(name, sections)
+}
+
+function ownOf(contenders) {
+  return contenders.filter(({ own }) => own).map(({ name }) => name)
 }
 
 /** The moment so many minutes after the start. */
