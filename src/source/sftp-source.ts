@@ -6,7 +6,7 @@ import { type DisposeOption, disposeOption, elsewhere, movedTo } from './disposa
 import { standingFiles } from './listing.ts'
 import { defaultIgnore, type NamePattern, nameFilter, namePatterns } from './name-filter.ts'
 import { type HostKeyPins, joinPins, pinsOfKnownHosts, readHostKey } from './sftp/host-key.ts'
-import { type LinkSettings, SftpLink } from './sftp/link.ts'
+import { SftpLink } from './sftp/link.ts'
 import { plainPath, SftpLister } from './sftp/lister.ts'
 import { type KeyboardInteractive, readPrivateKey } from './sftp/login.ts'
 import type { FilesOptions, IngestFile, Source } from './source.ts'
@@ -173,7 +173,8 @@ export class SftpSource implements Source {
     this.#running.add(running)
     let link: SftpLink | undefined
     try {
-      link = await SftpLink.open(() => this.#linkSettings(), signal)
+      const settings = { ...this.#settings, address: this.address }
+      link = await SftpLink.open(settings, () => this.#sessionSettings(), signal)
       const lister = new SftpLister(link, this.address, this.#settings)
       const rules = { filter: nameFilter(ignore, include), settleMs, movedTo: movedTo(dispose) }
       yield* standingFiles(lister, rules, { ...options, signal })
@@ -192,7 +193,7 @@ export class SftpSource implements Source {
     await this.close()
   }
 
-  async #linkSettings(): Promise<LinkSettings> {
+  async #sessionSettings() {
     const { username, privateKey, passphrase, password, agent, keyboardInteractive, ...rest } = this.#settings
     const login = { username, privateKey, passphrase, password, agent, keyboardInteractive }
     const pins = joinPins([this.#hostKey, await readKnownHosts(this.#settings)])

@@ -9,7 +9,7 @@ interface CallPlace {
   readonly what: string
   /** The codes for "no such", "permission denied" and any other failure. */
   readonly codes: readonly [missing: ErrorCode, denied: ErrorCode, failed: ErrorCode]
-  readonly options?: CallOptions
+  readonly options?: CallOptions | undefined
 }
 
 /** How a call ends before its answer. */
@@ -98,18 +98,18 @@ export class SftpChannel {
   }
 
   open(file: string, options?: CallOptions): Promise<Buffer> {
-    const place = { file, what: 'the file cannot be opened', codes: reading, ...(options && { options }) }
+    const place = { file, what: 'the file cannot be opened', codes: reading, options }
     return this.#call<Buffer>(place, (sftp, done) => sftp.open(file, 'r', done))
   }
 
   fstat(file: string, handle: Buffer, options?: CallOptions): Promise<Attributes> {
-    const place = { file, what: 'the file cannot be looked at', codes: reading, ...(options && { options }) }
+    const place = { file, what: 'the file cannot be looked at', codes: reading, options }
     return this.#call<Attributes>(place, (sftp, done) => sftp.fstat(handle, done))
   }
 
   /** Reads into `buffer` what stands at `position`; gives the number of bytes, 0 at the end of the file. */
   read(file: string, handle: Buffer, buffer: Buffer, position: number, options?: CallOptions): Promise<number> {
-    const place = { file, what: 'the file cannot be read', codes: reading, ...(options && { options }) }
+    const place = { file, what: 'the file cannot be read', codes: reading, options }
     return this.#call<number>(place, (sftp, done) => sftp.read(handle, buffer, 0, buffer.length, position, done))
   }
 

@@ -2,13 +2,11 @@ import { SourceError } from '../../errors.ts'
 import type { SftpChannel } from './channel.ts'
 import { Retries } from './retries.ts'
 import { type SessionSettings, SftpSession } from './session.ts'
-import { type Slot, takeSlot } from './slots.ts'
+import { type Slot, type SlotSettings, takeSlot } from './slots.ts'
 
-export interface LinkSettings extends SessionSettings {
+interface LinkSettings extends SlotSettings {
   /** How often in a row a broken connection is made anew where nothing is gained in between. */
   readonly reconnects: number
-  /** Sessions that this process may have with the server at a time. */
-  readonly maxSessions: number
 }
 
 /**
@@ -17,15 +15,20 @@ export interface LinkSettings extends SessionSettings {
 export class SftpLink {
   /** Ends it, and all that goes over it. */
   readonly signal: AbortSignal
-  readonly #settings: () => Promise<LinkSettings>
+  readonly #reconnects: number
+  readonly #sessionSettings: () => Promise<SessionSettings>
   readonly #slot: Slot
   #session: Promise<SftpSession> | undefined
   #isClosed = false
 
-  /** Connects. `settings` are asked for at each connection: credentials and pins may have changed. */
-  static async open(settings: () => Promise<LinkSettings>, signal: AbortSignal): Promise<SftpLink> {
-    const slot = await takeSlot(await settings(), signal)
-    const link = new SftpLink(settings, signal, slot)
+  /** Connects. `sessionSettings` are asked for at each connection: credentials and pins may have changed. */
+  static async open(
+    settings: LinkSettings,
+    sessionSettings: () => Promise<SessionSettings>,
+    signal: AbortSignal
+  ): Promise<SftpLink> {
+    const slot = await takeSlot(settings, signal)
+    const link = new SftpLink(settings, sessionSettings, signal, slot)
     try {
       await link.session()
       return link
@@ -35,8 +38,14 @@ export class SftpLink {
     }
   }
 
-  private constructor(settings: () => Promise<LinkSettings>, signal: AbortSignal, slot: Slot) {
-    this.#settings = settings
+  private constructor(
+    { reconnects }: LinkSettings,
+    sessionSettings: () => Promise<SessionSettings>,
+    signal: AbortSignal,
+    slot: Slot
+  ) {
+    this.#reconnects = reconnects
+    this.#sessionSettings = sessionSettings
     this.signal = signal
     this.#slot = slot
   }
@@ -58,8 +67,7 @@ export class SftpLink {
 
   /** Asks what may be asked again: on a new session, when the connection breaks, or is silent, before the answer. */
   async ask<T>(file: string, question: (channel: SftpChannel) => Promise<T>): Promise<T> {
-    const { reconnects } = await this.#settings()
-    const retries = new Retries(reconnects, this.signal)
+    const retries = new Retries(this.#reconnects, this.signal)
     for (;;) {
       let session: SftpSession | undefined
       try {
@@ -80,7 +88,7 @@ export class SftpLink {
   }
 
   #connect(): Promise<SftpSession> {
-    const opening = this.#settings().then(settings => SftpSession.open(settings, this.signal))
+    const opening = this.#sessionSettings().then(settings => SftpSession.open(settings, this.signal))
     opening.catch(() => {
       if (this.#session === opening) this.#session = undefined
     })

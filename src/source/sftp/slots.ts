@@ -5,7 +5,7 @@ export interface Slot {
   release(): void
 }
 
-interface SlotSettings {
+export interface SlotSettings {
   readonly host: string
   readonly port: number
   /** The server as errors name it. */
