@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { AbortError, findIngestError, type IngestError } from './errors.ts'
 import type { IngestOptions } from './ingest.ts'
-import { fingerprintOf, pauseAfter } from './ledger/ledger.ts'
+import { fingerprintOf } from './ledger/ledger.ts'
 import type { LedgerFile, Receipt } from './ledger/receipt.ts'
 import { Look } from './look.ts'
+import { pauseAfter } from './pause-after.ts'
 import { Run } from './run.ts'
 import type { IngestFile } from './source/source.ts'
 

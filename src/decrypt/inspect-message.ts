@@ -1,4 +1,5 @@
 import { DecryptError } from '../errors.ts'
+import { withoutReturn } from '../without-return.ts'
 import type { OpenPgpKind } from './openpgp-format.ts'
 import { PacketReader, type StreamedPacket } from './packets.ts'
 import { recognize } from './recognize.ts'
@@ -72,7 +73,7 @@ const maxLeadBytes = 1_048_576
 export async function inspectMessage(message: Uint8Array | AsyncIterable<Uint8Array>): Promise<MessageInfo> {
   const chunks = (message instanceof Uint8Array ? once(message) : message)[Symbol.asyncIterator]()
   try {
-    const { kind, isArmored, bytes } = await recognize({ [Symbol.asyncIterator]: () => keepOpen(chunks) }, {})
+    const { kind, isArmored, bytes } = await recognize(withoutReturn({ [Symbol.asyncIterator]: () => chunks }), {})
     const isMessage = kind === 'encrypted-message' || kind === 'unencrypted-message'
     const info: MessageInfo = { kind, isArmored, ...unknown, packets: [], recipients: [] }
     return isMessage ? { ...info, ...(await readLead(new PacketReader(bytes, {}))) } : info
@@ -191,9 +192,4 @@ const aeads: { readonly [number: number]: string } = { 1: 'EAX', 2: 'OCB', 3: 'G
 
 async function* once(bytes: Uint8Array) {
   yield bytes
-}
-
-/** What reads ahead may let go of it; whoever was given it closes it. */
-function keepOpen(chunks: AsyncIterator<Uint8Array>): AsyncIterator<Uint8Array> {
-  return { next: () => chunks.next() }
 }

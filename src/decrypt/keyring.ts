@@ -2,8 +2,8 @@ import type { KeyObject } from 'node:crypto'
 import type { KeyID, PrivateKey, SecretKeyPacket } from 'openpgp'
 import { DecryptError, findIngestError } from '../errors.ts'
 import { type Credential, resolveCredential } from '../options.ts'
-import { loadOpenPgp, openpgpConfig, plain } from './library.ts'
-import { sniffOpenPgp } from './openpgp-format.ts'
+import { readKeyFiles } from './key-files.ts'
+import { loadOpenPgp, openpgpConfig } from './library.ts'
 import { rsaKeyOf } from './rsa.ts'
 
 /** Private keys, open, and the ids of those among their keys that can decrypt. */
@@ -19,7 +19,10 @@ export async function openKeyring(
   credentials: readonly Credential<string | Uint8Array>[],
   passphrase: Credential<string> | undefined
 ): Promise<Keyring> {
-  const read = (await Promise.all(credentials.map(async credential => readKeys(await fetchKey(credential))))).flat()
+  const read = await readKeyFiles<PrivateKey>(credentials, {
+    ...{ half: 'private', name: 'the private key', option: 'privateKey', code: 'KEY_UNREADABLE' },
+    read: ({ readPrivateKeys }, block) => readPrivateKeys(block)
+  })
   const keys: PrivateKey[] = []
   const ids: KeyID[] = []
   const rsa = new Map<string, KeyObject>()
@@ -55,42 +58,6 @@ export function showKeyId(id: KeyID): string {
 /** Whether a message does not say whom it was made for: the sender wrote zeros. */
 export function isHidden(id: KeyID): boolean {
   return /^0+$/.test(id.toHex())
-}
-
-async function fetchKey(credential: Credential<string | Uint8Array>): Promise<string | Uint8Array> {
-  try {
-    return await resolveCredential(credential)
-  } catch (cause) {
-    throw findIngestError(cause) ?? new DecryptError('KEY_UNREADABLE', 'the private key was not given', { cause })
-  }
-}
-
-async function readKeys(given: string | Uint8Array): Promise<PrivateKey[]> {
-  const bytes = typeof given === 'string' ? Buffer.from(given) : given
-  const kind = bytes instanceof Uint8Array ? sniffOpenPgp(bytes, true) : 'none'
-  if (kind === 'public-key') {
-    throw new DecryptError('KEY_UNREADABLE', 'this is a public key, and the private one is needed: privateKey')
-  }
-  if (kind !== 'private-key') {
-    throw new DecryptError('KEY_UNREADABLE', 'this is not an OpenPGP private key: privateKey')
-  }
-  const { readPrivateKeys } = await loadOpenPgp()
-  try {
-    const blocks = blocksOf(bytes)
-    if (blocks === undefined) return await readPrivateKeys({ binaryKeys: plain(bytes) })
-    return (await Promise.all(blocks.map(block => readPrivateKeys({ armoredKeys: block })))).flat()
-  } catch (cause) {
-    throw new DecryptError('KEY_UNREADABLE', 'the private key is damaged: privateKey', { cause })
-  }
-}
-
-/** The armored blocks of a key file; none when it is binary. */
-export function blocksOf(bytes: Uint8Array): readonly string[] | undefined {
-  if (bytes[0]! >= 0x80 && bytes[0] !== 0xef) return undefined
-  // The library reads the first armored block of a text and forgets the others. Environment variables often carry
-  // line ends as a backslash and an n, neither of which armor knows.
-  const text = Buffer.from(bytes).toString().replaceAll('\\n', '\n')
-  return text.split(/(?=^[ \t]*-----BEGIN PGP )/m).filter(block => block.trim().startsWith('-----BEGIN'))
 }
 
 /** Those parts of a key that decrypt; expired ones too, for old messages stay what they are. */

@@ -1,6 +1,7 @@
 import { pipeline, Readable, type Transform } from 'node:stream'
 import { createInflate, createInflateRaw } from 'node:zlib'
 import { DecryptError, type ErrorPlace } from '../errors.ts'
+import { withoutReturn } from '../without-return.ts'
 import { bytesOf, loadOpenPgp, webStreamOf } from './library.ts'
 import { PacketReader } from './packets.ts'
 import type { SignatureCheck } from './signature-check.ts'
@@ -106,7 +107,7 @@ async function* compressed(body: AsyncGenerator<Uint8Array, void>, reading: Read
 
 async function* inflate(bytes: AsyncGenerator<Uint8Array, void>, inflater: Transform, reading: Reading) {
   // Without `return`: the inflater's end is not the end of the bytes, and those have to be read to theirs.
-  const source = Readable.from({ [Symbol.asyncIterator]: () => ({ next: () => bytes.next() }) }, { objectMode: false })
+  const source = Readable.from(withoutReturn(bytes), { objectMode: false })
   // An error of the source comes out of the inflater, unchanged.
   pipeline(source, inflater, () => {})
   let left = maxUnpackedBytes(reading)

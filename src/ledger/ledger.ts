@@ -1,14 +1,11 @@
 import { createHash } from 'node:crypto'
 import { type IngestError, SinkError } from '../errors.ts'
+import { pauseAfter } from '../pause-after.ts'
 import type { PassedOver } from '../source/source.ts'
 import { held, known, type LedgerFile, type Receipt, saysTheSame, waiting } from './receipt.ts'
 
 /** How long a claim holds without being renewed. */
 export const LEASE_MS = 10 * 60_000
-
-/** The first pause before a file is tried again, and the longest. */
-const FIRST_PAUSE_MS = 30_000
-const LONGEST_PAUSE_MS = 60 * 60_000
 
 /** The right to bring one file in, for as long as its lease lasts. A commit with an old epoch is refused. */
 export interface Claim {
@@ -139,15 +136,6 @@ export function refusalOf(
 /** What an error makes of its file: set aside for somebody to look at, or tried again by the next run. */
 export function stateAfter(error: IngestError | undefined): 'quarantined' | 'seen' {
   return error === undefined || error.retryable || error.stopsRun ? 'seen' : 'quarantined'
-}
-
-/**
- * Milliseconds from a failed attempt to the next one: twice as long each time, up to an hour. Half of it is left to
- * chance, so that files which failed together do not come back together.
- */
-export function pauseAfter(attempts: number, { firstMs = FIRST_PAUSE_MS, random = Math.random } = {}): number {
-  const longest = Math.min(LONGEST_PAUSE_MS, firstMs * 2 ** (attempts - 1))
-  return Math.round(longest * (0.5 + random() / 2))
 }
 
 /** How often a file has failed after this receipt, and how long it then rests; null when it need not. */

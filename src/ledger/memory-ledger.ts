@@ -1,4 +1,5 @@
 import type { PassedOver } from '../source/source.ts'
+import { ForgottenEpochs } from './forgotten-epochs.ts'
 import {
   afterSettling,
   type Claim,
@@ -37,8 +38,7 @@ const unclaimed = {
 export class MemoryLedger implements Ledger {
   readonly #records = new Map<string, LedgerRecord>()
   readonly #payloads = new Map<string, LedgerFile>()
-  /** The last epoch of each file that was forgotten: whoever had it then may still be under way. */
-  readonly #epochs = new Map<string, number>()
+  readonly #forgotten = new ForgottenEpochs()
   #turn: Promise<unknown> = Promise.resolve()
 
   claim(file: LedgerFile, options?: ClaimOptions): Promise<ClaimAnswer> {
@@ -52,7 +52,7 @@ export class MemoryLedger implements Ledger {
     if (refusal) return { known: refusal }
     const { leaseMs = LEASE_MS } = options
     const before = record ?? unclaimed
-    const epoch = Math.max(before.epoch, this.#epochs.get(fingerprint) ?? 0) + 1
+    const epoch = this.#forgotten.last(fingerprint, before.epoch) + 1
     const state = stateWhileClaimed(before, 'claimed')
     const leaseUntil = Date.now() + leaseMs
     await this.#keep({ ...before, fingerprint, file, state, epoch, leaseUntil, nextAttemptAt: null })
@@ -98,7 +98,7 @@ export class MemoryLedger implements Ledger {
   forget(fingerprint: string): Promise<boolean> {
     return this.#change(fingerprint, record => {
       if (!mayBeForgotten(record)) return undefined
-      this.#epochs.set(fingerprint, Math.max(record.epoch, this.#epochs.get(fingerprint) ?? 0))
+      this.#forgotten.keep(fingerprint, record.epoch)
       return this.keep(fingerprint, undefined)
     })
   }

@@ -70,9 +70,3 @@ export class ByteReader {
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
-
-/** An iterable that a `break` leaves where it is, to be read on later. */
-export function withoutReturn(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]()
-  return { [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) }
-}

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
+import { withoutReturn } from '../without-return.ts'
 import { type Budget, MemberWeight } from './archive-limits.ts'
-import { type ByteReader, withoutReturn } from './byte-reader.ts'
+import type { ByteReader } from './byte-reader.ts'
 import { descriptorLength, LONGEST_DESCRIPTOR, type Measured } from './descriptor.ts'
 import { EndOfArchive, inflated, isInflateError, stored, type Unpacking } from './inflate.ts'
 import { type ArchivePlace, ZipCursor } from './zip-cursor.ts'

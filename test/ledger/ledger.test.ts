@@ -1,14 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { AbortError, DecryptError, errorCodes, IngestError, SinkError, SourceError } from '../../src/errors.ts'
-import {
-  type ClaimOptions,
-  fingerprintOf,
-  type LedgerRecord,
-  pauseAfter,
-  refusalOf,
-  stateAfter
-} from '../../src/ledger/ledger.ts'
+import { type ClaimOptions, fingerprintOf, type LedgerRecord, refusalOf, stateAfter } from '../../src/ledger/ledger.ts'
 import { failed, type LedgerFile } from '../../src/ledger/receipt.ts'
+import { pauseAfter } from '../../src/pause-after.ts'
 
 const file: LedgerFile = { source: 'sftp://a@b:22', path: '/x/a.asc', name: 'a.asc', size: 1, modifiedAt: 2 }
 

@@ -30,6 +30,19 @@ export async function textOf(entry: AsyncIterable<Uint8Array>): Promise<string> 
   return text
 }
 
+/** Leaves the first entry behind its first chunk, and the file with it; gives the bytes that were read. */
+export async function leaveInTheMiddle(bytes: AsyncIterable<Uint8Array>): Promise<number> {
+  let read = 0
+  for await (const entry of readEntries(bytes)) {
+    for await (const chunk of entry) {
+      read += chunk.length
+      break
+    }
+    break
+  }
+  return read
+}
+
 export async function* chunked(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 ): AsyncGenerator<Uint8Array, void> {

@@ -1,3 +1,4 @@
+import { ForgottenEpochs } from '../../ledger/forgotten-epochs.ts'
 import {
   afterSettling,
   type Claim,
@@ -24,11 +25,7 @@ import type { DuckDbStore, Sql, Values } from './store.ts'
 /** The ledger of a {@link DuckDbStore}: its table `files`. */
 export class DuckDbLedger implements Ledger {
   readonly #store: DuckDbStore
-  /**
-   * The last epoch of each file that was forgotten: whoever had it then may still be under way, in this process, since no
-   * other opens the store meanwhile.
-   */
-  readonly #epochs = new Map<string, number>()
+  readonly #forgotten = new ForgottenEpochs()
 
   constructor(store: DuckDbStore) {
     this.#store = store
@@ -41,7 +38,7 @@ export class DuckDbLedger implements Ledger {
       const found = await find(sql, fingerprint)
       const refusal = refusalOf(file, found?.record, found?.now ?? 0, options)
       if (refusal) return { known: refusal }
-      const epoch = Math.max(found?.record.epoch ?? 0, this.#epochs.get(fingerprint) ?? 0) + 1
+      const epoch = this.#forgotten.last(fingerprint, found?.record.epoch) + 1
       const state = found ? stateWhileClaimed(found.record, 'claimed') : 'claimed'
       const id = found?.id ?? (await insert(sql, fingerprint, file, state))
       const statement = `UPDATE files SET state = $state, epoch = $epoch, lease_until = ${after('$leaseMs')},
@@ -123,7 +120,7 @@ export class DuckDbLedger implements Ledger {
   forget(fingerprint: string): Promise<boolean> {
     return this.#change(fingerprint, async (sql, { id, record }) => {
       if (!mayBeForgotten(record)) return false
-      this.#epochs.set(fingerprint, Math.max(record.epoch, this.#epochs.get(fingerprint) ?? 0))
+      this.#forgotten.keep(fingerprint, record.epoch)
       return (await sql.run('DELETE FROM files WHERE file_id = $id', { id })) > 0
     })
   }

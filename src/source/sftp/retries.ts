@@ -1,9 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { AbortError, type ErrorCode, IngestError } from '../../errors.ts'
+import { pauseAfter } from '../../pause-after.ts'
 
-/** The first pause, and the longest. */
-const FIRST_MS = 500
-const LONGEST_MS = 10_000
+const pauses = { firstMs: 500, longestMs: 10_000 }
 
 /** Counts failures in a row, and rests after each: twice as long each time, half of it by chance. */
 export class Retries {
@@ -25,9 +24,8 @@ export class Retries {
   async after(error: unknown, codes: readonly ErrorCode[]): Promise<void> {
     const mayPass = error instanceof IngestError && codes.includes(error.code) && !this.#signal.aborted
     if (!mayPass || this.#failures >= this.#most) throw error
-    const longest = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.#failures++)
     try {
-      await pause(longest * (0.5 + Math.random() / 2), undefined, { signal: this.#signal })
+      await pause(pauseAfter(++this.#failures, pauses), undefined, { signal: this.#signal })
     } catch (cause) {
       throw new AbortError({ file: error.file, cause })
     }
