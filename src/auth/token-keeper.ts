@@ -4,19 +4,17 @@ import { readAnswer } from './answer-body.ts'
 import { CallLimit } from './call-limit.ts'
 import { refusal } from './failures.ts'
 import type { Http } from './http.ts'
-import { withRetries } from './retry.ts'
+import { type RetrySettings, withRetries } from './retry.ts'
 import { SharedFlight } from './shared-flight.ts'
 import { type AccessToken, claimedStatus, isFresh, readToken } from './token.ts'
 
-interface LoginSettings {
+interface LoginSettings extends RetrySettings {
   readonly address: string
   readonly http: Http
   readonly username: string
   readonly password: Credential<string | Uint8Array>
   readonly renewBeforeMs: number
   readonly deadlineMs: number
-  readonly retries: number
-  readonly maxRetryAfterMs: number
   readonly now: () => number
 }
 
@@ -50,15 +48,13 @@ export class TokenKeeper {
   }
 
   async #logIn(signal: AbortSignal): Promise<AccessToken> {
-    const { address, deadlineMs, retries, maxRetryAfterMs } = this.#settings
+    const { address, deadlineMs } = this.#settings
     const limit = new CallLimit({ signals: [signal], deadlineMs, address })
     try {
       const password = await this.#password()
       const login = () => this.#askOnce(password, limit.signal)
-      const settings = { retries, maxRetryAfterMs, signal: limit.signal, mayRetry: () => true }
-      const token = await withRetries(login, settings)
-      this.#token = token
-      return token
+      this.#token = await withRetries(login, this.#settings, { signal: limit.signal, mayRetry: () => true })
+      return this.#token
     } finally {
       limit.release()
     }

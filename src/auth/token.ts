@@ -1,3 +1,4 @@
+import { type InspectOptions, inspect } from 'node:util'
 import * as z from 'zod'
 import { ApiError } from '../errors.ts'
 
@@ -21,6 +22,12 @@ export class AccessToken {
   /** The token itself: a secret. */
   get value(): string {
     return this.#value
+  }
+
+  /** What is printed, also by those who ask for hidden properties and getters. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { type, receivedAt, expiresAt } = this
+    return `AccessToken ${inspect({ type, receivedAt, expiresAt }, options)}`
   }
 }
 
