@@ -37,7 +37,7 @@ export async function readRefusal(answer: Answer, { maxBytes, isLogin, secrets }
   return refusal({ address, status, headers, body: parseJson(said)?.value ?? said, isLogin })
 }
 
-export function isSuccess({ status }: Answer): boolean {
+export function isSuccess({ status }: Pick<Answer, 'status'>): boolean {
   return status >= 200 && status < 300
 }
 

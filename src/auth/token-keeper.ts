@@ -1,6 +1,6 @@
 import { ApiError } from '../errors.ts'
 import { type Credential, resolveCredential } from '../options.ts'
-import { readAnswer } from './answer-body.ts'
+import { isSuccess, readAnswer } from './answer-body.ts'
 import { CallLimit } from './call-limit.ts'
 import { refusal } from './failures.ts'
 import type { Http } from './http.ts'
@@ -65,10 +65,11 @@ export class TokenKeeper {
     const answer = await http.post(address, { headers: {}, body: JSON.stringify({ username, password }), signal })
     const receivedAt = now()
     const secrets = [password, JSON.stringify(password).slice(1, -1)]
-    const { status, body } = await readAnswer(answer, { maxBytes: MOST_BYTES, isLogin: true, secrets })
-    const claimed = claimedStatus(body) ?? status
-    if (claimed !== status && claimed !== 200) throw refusal({ ...answer, status: claimed, body, isLogin: true })
-    return readToken(body, receivedAt, address)
+    const login = await readAnswer(answer, { maxBytes: MOST_BYTES, isLogin: true, secrets })
+    // An answer may say 200 in its head and something else below.
+    const status = claimedStatus(login.body) ?? login.status
+    if (!isSuccess({ status })) throw refusal({ ...answer, status, body: login.body, isLogin: true })
+    return readToken(login, receivedAt, address)
   }
 
   async #password(): Promise<string> {
