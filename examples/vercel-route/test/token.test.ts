@@ -28,12 +28,18 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** As PowerShell's `-Headers @{ "x-admin-token" = … }` does. */
+/** The header of the line for PowerShell, and nothing else. */
 function askWith(token: string | string[] | undefined, method = 'GET', from = app): Promise<Answer> {
   return ask(from.origin + route, { method, headers: token === undefined ? {} : { 'x-admin-token': token } })
 }
 
 describe('GET /api/admin/smt/token', () => {
+  test('is asked as the line for PowerShell says', () => {
+    const line = /^Invoke-WebRequest (\S+) -Headers @\{ "(\S+)" = \$env:ADMIN_TOKEN \}/m
+    const [, url, header] = line.exec(readFileSync('README.md', 'utf8'))!
+    expect([new URL(url!).pathname, header]).toEqual([route, 'x-admin-token'])
+  })
+
   test('tells an admin where SMT can be asked, and that it is not here', async () => {
     const { status, headers, body } = await askWith(adminToken)
     expect([status, headers['content-type']]).toEqual([501, 'application/json'])

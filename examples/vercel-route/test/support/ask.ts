@@ -18,6 +18,8 @@ export interface Answer {
 /** One question, on a connection of its own. */
 export async function ask(url: string, { method = 'GET', headers = {}, body }: Question = {}): Promise<Answer> {
   const question = request(url, { method, headers, agent: false })
+  // An answer may come before the body is sent, and nobody takes the rest of it.
+  question.on('error', () => {})
   question.end(body)
   const [answer] = (await once(question, 'response')) as [IncomingMessage]
   return { status: answer.statusCode, headers: answer.headers, body: await text(answer) }

@@ -29,7 +29,8 @@ export function modulesOf(route: string): RouteModules {
 function sourcesOf(map: string): string[] {
   const { sources, sections = [] } = readJson(map) as SourceMap
   const all = sources ?? sections.flatMap(section => section.map.sources ?? [])
-  return all.map(source => resolve(map, '..', source))
+  // Addresses, so `@` is `%40` in them.
+  return all.map(source => resolve(map, '..', decodeURIComponent(source)))
 }
 
 interface SourceMap {
