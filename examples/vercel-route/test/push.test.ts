@@ -1,5 +1,7 @@
-import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -9,9 +11,10 @@ import { modulesOf } from './support/modules-of.ts'
 import { type NextApp, startApp } from './support/next-app.ts'
 import { startPostgres, type TestPostgres } from './support/postgres.ts'
 import { type Message, startRecorder } from './support/recorder.ts'
+import { makeSecret, signer } from './support/signed.ts'
 
 const route = '/api/smt/push'
-const secret = `whsec_${randomBytes(32).toString('base64')}`
+const secret = makeSecret()
 let inbox: Inbox
 let postgres: TestPostgres
 let database: pg.Client
@@ -111,10 +114,41 @@ describe('POST /api/smt/push', () => {
   })
 
   test('somebody without the secret stores nothing', async () => {
-    const other = `whsec_${randomBytes(32).toString('base64')}`
-    const run = push(inbox, 'stranger', { url: app.origin + route, secret: other })
+    const run = push(inbox, 'stranger', { url: app.origin + route, secret: makeSecret() })
     await expect(run).rejects.toMatchObject({ code: 'HTTP_UNAUTHORIZED' })
     expect([await countOf('pushed_files'), await countOf('pushed_rows')]).toEqual([0, 0])
+  })
+
+  test('refuses a worker whose file another has claimed since, and a commit of parts that are not here', async () => {
+    const signed = signer(secret)
+    const file = 'a'.repeat(64)
+    const tell = (epoch: number, more: object) => {
+      const body = JSON.stringify({ smt: 1, file, epoch, isReplay: false, ...more })
+      return ask(app.origin + route, { method: 'POST', headers: signed(body), body })
+    }
+    expect(await tell(2, { kind: 'begin' })).toMatchObject({
+      status: 200,
+      body: '{"ok":true,"state":"open","parts":[]}'
+    })
+    const late = await tell(1, { kind: 'begin' })
+    expect([late.status, JSON.parse(late.body).error]).toEqual([409, 'RECEIVE_FENCED'])
+
+    const rows = { read: 7, accepted: 7, rejected: 0, placeholder: 0, missing: 0, repeatedHeader: 0 }
+    const bytes = { bytes: 1, sha256: 'b'.repeat(64) }
+    const early = await tell(2, {
+      kind: 'commit',
+      parts: [{ rows: 7, sha256: 'c'.repeat(64) }],
+      rows: 7,
+      label: { source: 's', path: 'p', name: 'p', size: 1, modifiedAt: 0 },
+      fetched: bytes,
+      payload: { ...bytes, encrypted: true },
+      account: { rows, entries: [], quality: {} }
+    })
+    expect([early.status, JSON.parse(early.body)]).toMatchObject([
+      409,
+      { error: 'RECEIVE_PARTS_MISSING', missing: [0] }
+    ])
+    expect(await countOf('intervals')).toBe(0)
   })
 
   test('what verifies and stores is built into it, and nothing that calls SMT', () => {
@@ -122,6 +156,23 @@ describe('POST /api/smt/push', () => {
     expect(own).toEqual([`app${route}/route.ts`, 'lib/push-store.ts'])
     expect(packages).toEqual(expect.arrayContaining(['@intelliwatt/smt-ingest', 'pg', 'standardwebhooks']))
     for (const name of ['openpgp', 'ssh2', 'undici']) expect(packages).not.toContain(name)
+  })
+})
+
+describe('README.md', () => {
+  const readme = readFileSync('README.md', 'utf8')
+  const block = (language: string) => new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'm').exec(readme)![1]!
+
+  test('its program sends, and its query finds what was sent', async () => {
+    symlinkSync(resolve('node_modules'), join(inbox.folder, 'node_modules'), 'junction')
+    writeFileSync(join(inbox.folder, 'send.mjs'), block('js').replace('https://app.example.com', app.origin))
+    writeFileSync(join(inbox.folder, 'pgp.asc'), inbox.key.privateKey)
+    const env = { ...process.env, SMT_PUSH_SECRET: secret, SMT_PGP_KEY: 'pgp.asc' }
+    const { stdout } = await promisify(execFile)(process.execPath, ['send.mjs'], { cwd: inbox.folder, env })
+    expect(stdout.match(/^committed /gm)).toHaveLength(await countOf('pushed_files WHERE payload IS NOT NULL'))
+    const days = await query<{ sum: string }>(block('sql'))
+    const milliKwh = days.reduce((sum, day) => sum + Math.round(Number(day.sum) * 1000), 0)
+    expect(milliKwh).toBe(inbox.manifest.store.milliKwh.consumption)
   })
 })
 

@@ -1,4 +1,3 @@
-import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
@@ -8,8 +7,10 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Answer, ask } from './support/ask.ts'
 import { type NextApp, startApp } from './support/next-app.ts'
+import { makeSecret, signer } from './support/signed.ts'
 
-const secret = randomBytes(32)
+const secret = makeSecret()
+const signed = signer(secret)
 const begin = JSON.stringify({ smt: 1, kind: 'begin', file: 'a'.repeat(64), epoch: 1, isReplay: false })
 let app: NextApp
 let url: string
@@ -17,22 +18,10 @@ let url: string
 beforeAll(async () => {
   // Nobody listens there: whatever gets so far is answered 500.
   const nowhere = 'postgres://nobody:thrown-away@127.0.0.1:9/postgres'
-  app = await startApp({ DATABASE_URL: nowhere, SMT_PUSH_SECRET: `whsec_${secret.toString('base64')}` })
+  app = await startApp({ DATABASE_URL: nowhere, SMT_PUSH_SECRET: secret })
   url = `${app.origin}/api/smt/push`
 })
 afterAll(() => app?.[Symbol.asyncDispose]())
-
-/** As https://www.standardwebhooks.com says, by hand. */
-function signed(body: string, { id = 'smt_1', secondsAgo = 0, key = secret } = {}): Record<string, string> {
-  const timestamp = String(Math.floor(Date.now() / 1000) - secondsAgo)
-  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')
-  return {
-    'content-type': 'application/json',
-    'webhook-id': id,
-    'webhook-timestamp': timestamp,
-    'webhook-signature': `v1,${signature}`
-  }
-}
 
 function post(body: string | Uint8Array, headers: Record<string, string>): Promise<Answer> {
   return ask(url, { method: 'POST', headers, body })
@@ -45,7 +34,7 @@ function errorOf({ body }: Answer): unknown {
 describe('POST /api/smt/push', () => {
   test.each([
     ['without a signature', begin, { 'content-type': 'application/json' }],
-    ['signed with another secret', begin, signed(begin, { key: randomBytes(32) })],
+    ['signed with another secret', begin, signer(makeSecret())(begin)],
     ['altered after it was signed', begin.replace('"epoch":1', '"epoch":2'), signed(begin)],
     ['with the signature of another id', begin, { ...signed(begin), 'webhook-id': 'smt_2' }],
     ['with a signature of nothing', begin, { ...signed(begin), 'webhook-signature': 'v1,' }]
@@ -133,7 +122,7 @@ describe('POST /api/smt/push', () => {
 
   test.each([
     ['SMT_PUSH_SECRET', { DATABASE_URL: 'postgres://127.0.0.1:9/postgres', SMT_PUSH_SECRET: undefined }],
-    ['DATABASE_URL', { DATABASE_URL: undefined, SMT_PUSH_SECRET: `whsec_${secret.toString('base64')}` }]
+    ['DATABASE_URL', { DATABASE_URL: undefined, SMT_PUSH_SECRET: secret }]
   ])('takes nothing without %s', async (_, settings) => {
     await using unset = await startApp(settings)
     const headers = signed(begin)
