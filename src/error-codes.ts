@@ -258,6 +258,10 @@ const catalogue = {
   HTTP_ANSWER: run(false, 'The answer is not the receiver’s; check that the address is the one of its route.'),
   HTTP_REFUSED: file(false, 'The receiver refuses what the file holds; look at its message and its log.'),
   HTTP_PARTS_MISSING: file(true, 'The receiver no longer has what it was sent; the next run sends it again.'),
+  HTTP_NOT_STORED: file(
+    false,
+    'The receiver said yes and stored nothing; look at its log and at the window of days it takes, then retry the file.'
+  ),
 
   RECEIVE_SIGNATURE: file(false, 'No secret of the receiver fits the message; give both sides the same one.'),
   RECEIVE_TIMESTAMP: file(true, 'The message is from another time; set the clocks of both sides.'),

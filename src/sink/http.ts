@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { Dispatcher } from 'undici'
 import * as z from 'zod'
 import { FileLedger } from '../ledger/file-ledger.ts'
@@ -5,7 +6,8 @@ import type { Claim, Ledger } from '../ledger/ledger.ts'
 import { type Credential, milliseconds, resolveCredential, settle } from '../options.ts'
 import type { IngestFile } from '../source/source.ts'
 import { Poster } from './http/post.ts'
-import { webhookSecret } from './http/secret.ts'
+import { RawUploadTransaction } from './http/raw-upload.ts'
+import { headerToken, webhookSecret } from './http/secret.ts'
 import { SignedTransaction } from './http/signed.ts'
 import { OpenedOnce } from './opened-once.ts'
 import { Sink, type SinkTransaction } from './sink.ts'
@@ -21,6 +23,11 @@ export interface HttpOptions {
    * @default 4000000
    */
   readonly maxBytes?: number
+  /**
+   * Rows of a message, at most.
+   * @default 25000, and 5000 for the profile `intelliwatt-raw-upload`
+   */
+  readonly maxRows?: number
   /**
    * Milliseconds for connecting.
    * @default 10000
@@ -51,12 +58,13 @@ export interface HttpOptions {
    * @default 500
    */
   readonly retryPauseMs?: number
-  /** A dispatcher of undici: for a proxy, or certificates of your own. It stays yours, and its timeouts for connecting hold. */
+  /** A dispatcher of undici, for a proxy or certificates of your own. It stays yours; `connectTimeoutMs` is then its matter. */
   readonly dispatcher?: Dispatcher
 }
 
-/** Intervals for a receiver that is built on `/http/receive`, or speaks its protocol. */
-export interface HttpSinkOptions extends HttpOptions {
+/** For a receiver that is built on `/http/receive`, or speaks its protocol. */
+export interface SignedHttpOptions extends HttpOptions {
+  readonly profile?: undefined
   /** `whsec_…`, of 24 bytes or more: what the receiver has, too. A function is asked at each file. */
   readonly secret: Credential<string>
   /**
@@ -66,25 +74,35 @@ export interface HttpSinkOptions extends HttpOptions {
   readonly format?: 'ndjson' | 'json'
   /** @default 'gzip' */
   readonly compression?: 'gzip' | 'none'
-  /**
-   * Rows of a part, at most.
-   * @default 25000
-   */
-  readonly maxRows?: number
   /** The clock that signs, in UTC epoch milliseconds. */
   readonly now?: () => number
 }
+
+/** For the route `/api/admin/smt/raw-upload` of IntelliWatt’s app. Read first what it does not keep: docs/sinks/http.md. */
+export interface RawUploadOptions extends HttpOptions {
+  readonly profile: 'intelliwatt-raw-upload'
+  /** What stands in the header `x-admin-token`. A function is asked at each file. */
+  readonly adminToken: Credential<string>
+  /** @default 'adhocusage' */
+  readonly source?: string
+  /**
+   * What the app calls every meter: SMT’s files do not name any.
+   * @default 'M1'
+   */
+  readonly meter?: string
+}
+
+/** Where files are sent, and how. */
+export type HttpSinkOptions = SignedHttpOptions | RawUploadOptions
 
 const common = {
   url: z.string().transform((text, context) => {
     const url = URL.canParse(text) ? new URL(text) : undefined
     if (url && isSafe(url)) return url
-    context.addIssue('must be an https address, or http on this machine')
+    context.addIssue('must be an https address, or http on this machine, without a user in it')
     return z.NEVER
   }),
   ledger: z.string().min(1),
-  // What a row and what stands around it take at most is far below.
-  maxBytes: z.number().int().min(4096).default(4_000_000),
   connectTimeoutMs: milliseconds.default(10_000),
   answerTimeoutMs: milliseconds.default(120_000),
   attemptTimeoutMs: milliseconds.default(180_000),
@@ -99,16 +117,32 @@ const common = {
     .optional()
 }
 
+const given = z.custom<() => string | Promise<string>>(value => typeof value === 'function')
+
 const signedSchema = z.strictObject({
   ...common,
-  secret: z.union([webhookSecret, z.custom<() => string | Promise<string>>(value => typeof value === 'function')], {
-    error: 'must be whsec_ and base64, 24 bytes or more, or a function that gives it'
-  }),
+  profile: z.undefined().optional(),
+  // What a row and what stands around it take is far below.
+  maxBytes: z.number().int().min(4096).default(4_000_000),
+  maxRows: z.number().int().positive().default(25_000),
+  secret: z.union([webhookSecret, given], 'must be whsec_ and base64, 24 bytes or more, or a function that gives it'),
   format: z.enum(['ndjson', 'json']).default('ndjson'),
   compression: z.enum(['gzip', 'none']).default('gzip'),
-  maxRows: z.number().int().positive().default(25_000),
   now: z.custom<() => number>(value => typeof value === 'function', 'must be a function').default(() => Date.now)
 })
+
+const rawUploadSchema = z.strictObject({
+  ...common,
+  profile: z.literal('intelliwatt-raw-upload'),
+  // A day must fit: 100 rows, and a third more for base64.
+  maxBytes: z.number().int().min(32_768).default(4_000_000),
+  maxRows: z.number().int().min(100).default(5000),
+  adminToken: z.union([headerToken, given], 'must be visible characters without blanks, or a function that gives them'),
+  source: z.string().min(1).default('adhocusage'),
+  meter: z.string().min(1).default('M1')
+})
+
+type Settled = z.output<typeof signedSchema> | z.output<typeof rawUploadSchema>
 
 /**
  * Intervals over HTTPS, to a service of yours that stores them: docs/sinks/http.md has the protocol.
@@ -121,8 +155,8 @@ const signedSchema = z.strictObject({
  * Memory: the text of two parts, and a hash for each part sent.
  */
 export class HttpSink extends Sink {
-  protected override readonly takesAnyLength = true
-  readonly #options: z.output<typeof signedSchema>
+  protected override readonly takesAnyLength: boolean
+  readonly #options: Settled
   #stop = new AbortController()
   readonly #poster = new OpenedOnce(async () => {
     const { url, dispatcher, ...limits } = this.#options
@@ -131,7 +165,9 @@ export class HttpSink extends Sink {
 
   constructor(options: HttpSinkOptions) {
     super()
-    this.#options = settle('HttpSink', signedSchema, options)
+    const schema = options?.profile === undefined ? signedSchema : rawUploadSchema
+    this.#options = settle('HttpSink', schema, options)
+    this.takesAnyLength = this.#options.profile === undefined
   }
 
   protected override openLedger(): Promise<Ledger> {
@@ -139,14 +175,14 @@ export class HttpSink extends Sink {
   }
 
   protected override async begin(file: IngestFile, claim: Claim): Promise<SinkTransaction> {
-    const { secret, ...options } = this.#options
-    return SignedTransaction.begin(file, claim, await this.#poster.get(), {
-      ...options,
-      secret: async () => {
-        const given = await resolveCredential(secret)
-        return settle('HttpSink', z.object({ secret: webhookSecret }), { secret: given }).secret
-      }
-    })
+    const [options, poster] = [this.#options, await this.#poster.get()]
+    if (options.profile === undefined) {
+      const secret = await asked('secret', options.secret, webhookSecret)
+      return SignedTransaction.begin(file, claim, poster, { ...options, secret })
+    }
+    const token = await asked('adminToken', options.adminToken, headerToken)
+    const renew = async () => (await this.ledger()).renew(claim, 'staged')
+    return new RawUploadTransaction(file, poster, { ...options, token, renew, folder: dirname(options.ledger) })
   }
 
   /** Ends what is under way, but for a commit that was sent: that one has an answer. */
@@ -156,6 +192,12 @@ export class HttpSink extends Sink {
     await super.close()
     await this.#poster.close()
   }
+}
+
+/** A secret as it is used. What a function gives is looked at when it has given it. */
+async function asked(name: string, credential: Credential<string>, schema: z.ZodType<string>): Promise<string> {
+  const value = await resolveCredential(credential)
+  return settle('HttpSink', z.object({ [name]: schema }), { [name]: value })[name]!
 }
 
 /** Whether what is sent stays between the two: encrypted, or on this machine. */

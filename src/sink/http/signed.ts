@@ -15,8 +15,7 @@ import type { Outgoing, Poster } from './post.ts'
 
 /** What signed messages need of their sink. */
 export interface SignedOptions extends PartOptions {
-  /** The secret, asked for at each file. */
-  secret(): Promise<string>
+  readonly secret: string
   readonly now: () => number
 }
 
@@ -62,7 +61,7 @@ export class SignedTransaction implements SinkTransaction {
     poster: Poster,
     options: SignedOptions
   ): Promise<SignedTransaction> {
-    const webhook = new Webhook(await options.secret())
+    const webhook = new Webhook(options.secret)
     const text = JSON.stringify(headOf(claim, 'begin'))
     const message = signed(webhook, options.now, idOf(claim, 'begin', claim.epoch), { text, body: text }, 'json')
     const answer = checked(beginAnswer, await poster.send(message), poster)
