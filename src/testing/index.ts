@@ -10,6 +10,7 @@ export {
   greenButtonChunks,
   makeGreenButton
 } from './green-button.ts'
+export { type IntervalAnswer, type IntervalAnswerOptions, makeIntervalAnswer } from './interval-answers.ts'
 export {
   type Direction,
   type MeterDay,
