@@ -24,7 +24,7 @@ export function connectionError(cause: unknown, address: string, settings: HttpS
     return fail('API_TIMEOUT', `the answer stopped for ${settings.bodyTimeoutMs} ms`)
   }
   if (isOfTls(code)) return fail('API_TLS', `the server’s certificate, or its TLS, does not hold (${code})`)
-  if (/^HPE_/.test(code)) return fail('API_ANSWER', `the answer is no HTTP (${code})`)
+  if (isParserError(cause)) return fail('API_ANSWER', 'the answer is no HTTP')
   if (unreachable.has(code)) return fail('API_CONNECT', `could not connect (${code})`)
   return fail('API_DISCONNECTED', code === '' ? 'the connection broke' : `the connection broke (${code})`)
 }
@@ -57,7 +57,7 @@ export function refusal({ address, status, headers, body, isLogin }: Refusal): A
   const text = quotable(body)
   const said = text === undefined ? `HTTP ${status}` : `HTTP ${status}: ${text}`
   const fail = (code: ErrorCode, what: string) =>
-    new ApiError(code, what, { file: address, status, body, retryAfterMs: retryAfter(headers['retry-after']) })
+    new ApiError(code, what, { file: address, status, body, retryAfterMs: retryAfter(headers) })
   if (status >= 300 && status < 400) {
     return fail('API_REDIRECT', `the answer points elsewhere, which is not followed (${said}${target(headers)})`)
   }
@@ -82,13 +82,14 @@ export function notJson({ address, status, body }: Pick<Refusal, 'address' | 'st
   return new ApiError('API_ANSWER', `the answer is not JSON (HTTP ${status})`, place)
 }
 
-/** Milliseconds that a Retry-After header asks for: seconds, or a date by the server's own clock. */
-export function retryAfter(header: unknown, now: number = Date.now()): number | undefined {
+/** Milliseconds that an answer asks to wait: seconds, or until a date, which is compared with the answer's own. */
+export function retryAfter({ 'retry-after': header, date = '' }: IncomingHttpHeaders): number | undefined {
   if (typeof header !== 'string' || header.trim() === '') return undefined
   const seconds = Number(header)
   if (Number.isFinite(seconds)) return seconds < 0 ? undefined : Math.ceil(seconds * 1000)
-  const instant = Date.parse(header)
-  return Number.isNaN(instant) ? undefined : Math.max(0, instant - now)
+  const [until, now] = [Date.parse(header), Date.parse(date)]
+  if (Number.isNaN(until)) return undefined
+  return Math.max(0, until - (Number.isNaN(now) ? Date.now() : now))
 }
 
 /** The few words of an answer that say why, without what would tell a customer. */
@@ -100,7 +101,7 @@ function quotable(body: unknown): string | undefined {
 /** Words of SMT's as an error may repeat them: without addresses and long numbers, and not too many. */
 export function quoted(text: string): string {
   const plain = text.replace(/\s+/g, ' ').trim()
-  return maskDigits(plain.replace(/[^\s@<>"']+@[^\s@<>"']+/g, '…@…')).slice(0, MOST_QUOTED)
+  return maskDigits(plain.replace(/[^\s@<>"',;]+@[^\s@<>"',;]+/g, '…@…')).slice(0, MOST_QUOTED)
 }
 
 function titleOf(text: string): string | undefined {
@@ -150,8 +151,12 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
+function isParserError(cause: unknown): cause is Error {
+  return cause instanceof Error && cause.name === 'HTTPParserError'
+}
+
 /** The parser's error carries the bytes it could not read, and among them may be a token: it is told without them. */
 function withoutData(cause: unknown): unknown {
-  if (!(cause instanceof Error) || !('data' in cause)) return cause
+  if (!isParserError(cause)) return cause
   return Object.assign(new Error(cause.message), { name: cause.name, code: codeOf(cause) })
 }
