@@ -43,6 +43,9 @@ const catalogue = {
     'Check that requestorID is the user name of the token, and that an agreement for the meter is active.'
   ),
   API_REFUSED: run(false, 'Correct what the message names; SMT would refuse the same call again.'),
+  API_FAULT: file(false, 'SMT took the call and did not do it; correct what its words in the message name.'),
+  API_NO_DATA: file(true, 'SMT has nothing for this meter and these days yet; ask again later.'),
+  API_UNCERTAIN: run(false, 'SMT may have done it: look it up in its lists before asking again.'),
   API_ANSWER: run(false, 'SMT answered what it is not known to answer; report the message to us.'),
 
   SFTP_CONNECT: run(true, 'Check host and port, and whether the server admits the address of this machine.'),
@@ -183,6 +186,14 @@ const catalogue = {
     false,
     'The parts of the feed do not stand where they can be put together; report the file to us.'
   ),
+  PARSE_JSON: file(
+    false,
+    'The JSON is damaged, cut off, not UTF-8 or too long in one piece; ask for the answer again.'
+  ),
+  PARSE_READ_LIST: file(
+    false,
+    'The parts of the JSON answer do not stand where they can be put together; report the answer’s shape to us.'
+  ),
   PARSE_LINE_TOO_LONG: file(false, 'A line is longer than any row can be; the file is not what its header says.'),
   PARSE_TOO_MANY_REJECTS: file(
     false,
@@ -234,6 +245,10 @@ const catalogue = {
   ROW_AMBIGUOUS_HOUR: row(
     'the row may belong to either pass of the repeated autumn hour',
     'The repeated autumn hour is out of order here, so nobody can tell its two passes apart; take the file as SMT sent it.'
+  ),
+  ROW_BAD_LIST: row(
+    'the day’s list of readings does not fit the day',
+    'The list has more or fewer positions than the day can have, or gaps that leave its order open; ask for the CSV report.'
   ),
   ROW_BAD_KWH: row(
     'kWh is not a plain decimal number',

@@ -10,6 +10,7 @@ export {
   greenButtonChunks,
   makeGreenButton
 } from './green-button.ts'
+export { type IntervalAnswer, type IntervalAnswerOptions, makeIntervalAnswer } from './interval-answers.ts'
 export {
   type Direction,
   type MeterDay,
@@ -65,6 +66,10 @@ export {
 export type { SftpFaults, SftpRequest } from './sftp-answers.ts'
 export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser } from './sftp-server.ts'
 export type { ServedFile } from './sftp-tree.ts'
+export type { FakeAgreement, FakeMail, FakeSubscription } from './smt-agreements.ts'
 export type { AdmittedCall, SmtAnswer, SmtCall, SmtEndpoint } from './smt-call.ts'
 export { htmlPage, type SmtFault, SmtFaults, tooManyRequests, unavailable } from './smt-faults.ts'
+export type { DaysOf, FakeMeter } from './smt-meters.ts'
+export { type SmtRecords, type SmtRecordsOptions, serveSmtRecords } from './smt-records.ts'
+export type { FakeReport, ReportDeskOptions } from './smt-reports.ts'
 export type { FakeToken, SmtUser, TokenStyle } from './smt-tokens.ts'
