@@ -1,0 +1,137 @@
+import type { RowsStored } from '../ledger/receipt.ts'
+import type { ReportKind } from '../report-batch.ts'
+import { type ReportTable, reportTables } from './report-tables.ts'
+import { countSql, storedOf } from './sql-columns.ts'
+
+/** SQL on a connection that is in the middle of a commit. */
+interface Sql {
+  run(statement: string): Promise<unknown>
+  rows(query: string): Promise<Record<string, unknown>[]>
+}
+
+/** What the merge of a file's reports needs to know. */
+export interface ReportMerge {
+  /** Stands before the names of the store's tables. */
+  readonly prefix: string
+  /** Hash of the opened payload: of equal versions the greater one wins. */
+  readonly sha256: string
+  /** Numbers of the entries that the store has of this file already: it is read anew. */
+  readonly before: readonly (bigint | number)[]
+  /**
+   * The query of what was staged of a kind, in the types of its table: its columns, `revision`, `entry_id`, `line`.
+   * Undefined where nothing was.
+   */
+  staged(table: ReportTable): string | undefined
+  /** Has files read anew that have rows of a kind in a span of local days. */
+  replayOthers(kind: ReportKind, days: readonly [first: string, last: string]): Promise<void>
+}
+
+/** Temporary tables of the merge. */
+const [best, gone, met] = ['smt_report_best', 'smt_report_gone', 'smt_report_met']
+
+/**
+ * Merges a file's reports, inside the caller's transaction and beside nobody else who does: (revision, payload hash, line)
+ * decide, as for intervals, I6. A winner with the same values takes over its provenance too, so that any order of files
+ * gives the same store. Gives what became of the rows of each kind.
+ */
+export async function mergeReports(sql: Sql, merge: ReportMerge): Promise<Partial<Record<ReportKind, RowsStored>>> {
+  const stored: Partial<Record<ReportKind, RowsStored>> = {}
+  for (const table of reportTables) {
+    const staged = merge.staged(table)
+    if (staged === undefined && merge.before.length === 0) continue
+    stored[table.kind] = await mergeTable(sql, table, staged, merge)
+  }
+  return stored
+}
+
+async function mergeTable(
+  sql: Sql,
+  table: ReportTable,
+  staged: string | undefined,
+  { prefix, sha256, before, replayOthers }: ReportMerge
+): Promise<RowsStored> {
+  const name = `${prefix}${table.name}`
+  await sql.run(
+    `CREATE TEMP TABLE ${best} AS ${bestSql(table, staged ?? `SELECT ${allOf(table)} FROM ${name} WHERE false`)}`
+  )
+  if (before.length > 0) {
+    const lost = await takeOutBefore(sql, table, name, before)
+    if (lost) await replayOthers(table.kind, lost)
+  }
+  await sql.run(`CREATE TEMP TABLE ${met} AS ${metSql(table, name, prefix, sha256)}`)
+  await sql.run(`DELETE FROM ${name} r USING ${met} m WHERE m.wins AND ${sameKey(table, 'm', 'r')}`)
+  await sql.run(`INSERT INTO ${name} (${allOf(table)}) SELECT ${allOf(table)} FROM ${best} b
+    WHERE NOT EXISTS (SELECT 1 FROM ${met} m WHERE NOT m.wins AND ${sameKey(table, 'm', 'b')})`)
+  const [row] = await sql.rows(countSql(best, met))
+  for (const temporary of [best, met]) await sql.run(`DROP TABLE ${temporary}`)
+  return storedOf(row)
+}
+
+const allOf = ({ columns }: ReportTable) => [...columns.map(({ name }) => name), 'revision, entry_id, line'].join(', ')
+
+const sameKey = ({ day }: ReportTable, a: string, b: string) => `${a}.esiid = ${b}.esiid AND ${a}.${day} = ${b}.${day}`
+
+/** The values beside the key as one text: two rows that say the same have the same. */
+const said = ({ columns }: ReportTable, of: string) =>
+  `CAST(row(${columns.slice(2).map(({ name }) => `${of}.${name}`)}) AS text)`
+
+/** A blank revision is older than any. */
+const version = (of: string) => `coalesce(${of}.revision, '-infinity')`
+
+/** The best row of each key in the file: of its versions the newest, of one version the last line. */
+function bestSql(table: ReportTable, staged: string): string {
+  const key = `esiid, ${table.day}`
+  return `
+    SELECT * FROM (
+      SELECT s.*, count(*) OVER same_key - 1 AS rivals,
+        min(said) OVER same_version <> max(said) OVER same_version AS conflict,
+        row_number() OVER (same_key ORDER BY revision DESC NULLS LAST, entry_id DESC, line DESC) AS place
+      FROM (SELECT t.*, ${said(table, 't')} AS said FROM (${staged}) t) s
+      WINDOW same_key AS (PARTITION BY ${key}), same_version AS (PARTITION BY ${key}, revision)
+    ) ranked WHERE place = 1`
+}
+
+/** What becomes of the rows whose key the store has. */
+function metSql(table: ReportTable, name: string, prefix: string, sha256: string): string {
+  return `
+    SELECT esiid, ${table.day}, newer OR (same_version AND is_senior) AS wins, same_version AND NOT same AND NOT within AS conflict,
+      CASE WHEN same_version AND same THEN 'unchanged' WHEN newer OR (same_version AND is_senior) THEN 'replaced'
+        ELSE 'superseded' END AS outcome
+    FROM (
+      SELECT b.esiid, b.${table.day}, b.conflict AS within, b.said = ${said(table, 'r')} AS same,
+        ${version('b')} > ${version('r')} AS newer, ${version('b')} = ${version('r')} AS same_version,
+        '${sha256}' > coalesce(f.payload_sha256, '') AS is_senior
+      FROM ${best} b JOIN ${name} r ON ${sameKey(table, 'b', 'r')}
+        LEFT JOIN ${prefix}entries e ON e.entry_id = r.entry_id LEFT JOIN ${prefix}files f ON f.file_id = e.file_id
+    ) judged`
+}
+
+/**
+ * Takes out what an earlier reading of the file gave and this one does not give just so. Gives the local days of what it
+ * does not give at all, or in a lesser version.
+ */
+async function takeOutBefore(
+  sql: Sql,
+  table: ReportTable,
+  name: string,
+  before: ReportMerge['before']
+): Promise<[first: string, last: string] | undefined> {
+  await sql.run(`CREATE TEMP TABLE ${gone} AS
+    SELECT r.* FROM ${name} r WHERE r.entry_id IN (${before.join(', ')}) AND NOT EXISTS (
+      SELECT 1 FROM ${best} b WHERE ${sameKey(table, 'b', 'r')} AND b.said = ${said(table, 'r')}
+        AND ${version('b')} = ${version('r')} AND b.entry_id = r.entry_id AND b.line = r.line
+    )`)
+  const [row] = await sql.rows(`
+    SELECT extract(epoch FROM min(g.${table.day})) AS first, extract(epoch FROM max(g.${table.day})) AS last FROM ${gone} g
+    WHERE NOT EXISTS (
+      SELECT 1 FROM ${best} b WHERE ${sameKey(table, 'b', 'g')} AND ${version('b')} >= ${version('g')}
+    )`)
+  await sql.run(`DELETE FROM ${name} r USING ${gone} g WHERE ${sameKey(table, 'g', 'r')}`)
+  await sql.run(`DROP TABLE ${gone}`)
+  return row?.first == null ? undefined : [dateAt(row.first), dateAt(row.last)]
+}
+
+/** Seconds from the epoch to a day's midnight in UTC as the day. */
+function dateAt(seconds: unknown): string {
+  return new Date(Number(seconds) * 1000).toISOString().slice(0, 10)
+}
