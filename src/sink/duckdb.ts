@@ -140,6 +140,7 @@ class DuckDbTransaction implements SinkTransaction {
     if (lost) await replayOthers(sql, this.#claim, lost)
     const reports = await mergeReports(sql, {
       prefix: '',
+      temporary: '',
       sha256: payload,
       before,
       staged: table => this.#reports.stagedSql(table, file),

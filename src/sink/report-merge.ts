@@ -13,6 +13,8 @@ interface Sql {
 export interface ReportMerge {
   /** Stands before the names of the store's tables. */
   readonly prefix: string
+  /** Stands before the names of temporary tables. */
+  readonly temporary: string
   /** Hash of the opened payload: of equal versions the greater one wins. */
   readonly sha256: string
   /** Numbers of the entries that the store has of this file already: it is read anew. */
@@ -25,9 +27,6 @@ export interface ReportMerge {
   /** Has files read anew that have rows of a kind in a span of local days. */
   replayOthers(kind: ReportKind, days: readonly [first: string, last: string]): Promise<void>
 }
-
-/** Temporary tables of the merge. */
-const [best, gone, met] = ['smt_report_best', 'smt_report_gone', 'smt_report_met']
 
 /**
  * Merges a file's reports, inside the caller's transaction and beside nobody else who does: (revision, payload hash, line)
@@ -48,23 +47,38 @@ async function mergeTable(
   sql: Sql,
   table: ReportTable,
   staged: string | undefined,
-  { prefix, sha256, before, replayOthers }: ReportMerge
+  { prefix, temporary, sha256, before, replayOthers }: ReportMerge
 ): Promise<RowsStored> {
-  const name = `${prefix}${table.name}`
+  const [best, gone, met] = ['best', 'gone', 'met'].map(name => `${temporary}smt_report_${name}`) as [
+    string,
+    string,
+    string
+  ]
+  const names: Names = { table, stored: `${prefix}${table.name}`, best, gone, met }
+  const { stored } = names
   await sql.run(
-    `CREATE TEMP TABLE ${best} AS ${bestSql(table, staged ?? `SELECT ${allOf(table)} FROM ${name} WHERE false`)}`
+    `CREATE TEMP TABLE ${best} AS ${bestSql(names, staged ?? `SELECT ${allOf(table)} FROM ${stored} WHERE false`)}`
   )
   if (before.length > 0) {
-    const lost = await takeOutBefore(sql, table, name, before)
+    const lost = await takeOutBefore(sql, names, before)
     if (lost) await replayOthers(table.kind, lost)
   }
-  await sql.run(`CREATE TEMP TABLE ${met} AS ${metSql(table, name, prefix, sha256)}`)
-  await sql.run(`DELETE FROM ${name} r USING ${met} m WHERE m.wins AND ${sameKey(table, 'm', 'r')}`)
-  await sql.run(`INSERT INTO ${name} (${allOf(table)}) SELECT ${allOf(table)} FROM ${best} b
+  await sql.run(`CREATE TEMP TABLE ${met} AS ${metSql(names, prefix, sha256)}`)
+  await sql.run(`DELETE FROM ${stored} r USING ${met} m WHERE m.wins AND ${sameKey(table, 'm', 'r')}`)
+  await sql.run(`INSERT INTO ${stored} (${allOf(table)}) SELECT ${allOf(table)} FROM ${best} b
     WHERE NOT EXISTS (SELECT 1 FROM ${met} m WHERE NOT m.wins AND ${sameKey(table, 'm', 'b')})`)
   const [row] = await sql.rows(countSql(best, met))
   for (const temporary of [best, met]) await sql.run(`DROP TABLE ${temporary}`)
   return storedOf(row)
+}
+
+/** The table of a kind, and how it and the temporary ones of its merge are called. */
+interface Names {
+  readonly table: ReportTable
+  readonly stored: string
+  readonly best: string
+  readonly gone: string
+  readonly met: string
 }
 
 const allOf = ({ columns }: ReportTable) => [...columns.map(({ name }) => name), 'revision, entry_id, line'].join(', ')
@@ -79,7 +93,7 @@ const said = ({ columns }: ReportTable, of: string) =>
 const version = (of: string) => `coalesce(${of}.revision, '-infinity')`
 
 /** The best row of each key in the file: of its versions the newest, of one version the last line. */
-function bestSql(table: ReportTable, staged: string): string {
+function bestSql({ table }: Names, staged: string): string {
   const key = `esiid, ${table.day}`
   return `
     SELECT * FROM (
@@ -92,18 +106,19 @@ function bestSql(table: ReportTable, staged: string): string {
 }
 
 /** What becomes of the rows whose key the store has. */
-function metSql(table: ReportTable, name: string, prefix: string, sha256: string): string {
+function metSql({ table, stored, best }: Names, prefix: string, sha256: string): string {
   return `
-    SELECT esiid, ${table.day}, newer OR (same_version AND is_senior) AS wins, same_version AND NOT same AND NOT within AS conflict,
-      CASE WHEN same_version AND same THEN 'unchanged' WHEN newer OR (same_version AND is_senior) THEN 'replaced'
-        ELSE 'superseded' END AS outcome
+    SELECT esiid, ${table.day}, wins, same_version AND NOT same AND NOT within AS conflict,
+      CASE WHEN same_version AND same THEN 'unchanged' WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome
     FROM (
-      SELECT b.esiid, b.${table.day}, b.conflict AS within, b.said = ${said(table, 'r')} AS same,
-        ${version('b')} > ${version('r')} AS newer, ${version('b')} = ${version('r')} AS same_version,
-        '${sha256}' > coalesce(f.payload_sha256, '') AS is_senior
-      FROM ${best} b JOIN ${name} r ON ${sameKey(table, 'b', 'r')}
-        LEFT JOIN ${prefix}entries e ON e.entry_id = r.entry_id LEFT JOIN ${prefix}files f ON f.file_id = e.file_id
-    ) judged`
+      SELECT judged.*, newer OR (same_version AND is_greater) AS wins FROM (
+        SELECT b.esiid, b.${table.day}, b.conflict AS within, b.said = ${said(table, 'r')} AS same,
+          ${version('b')} > ${version('r')} AS newer, ${version('b')} = ${version('r')} AS same_version,
+          '${sha256}' > coalesce(f.payload_sha256, '') AS is_greater
+        FROM ${best} b JOIN ${stored} r ON ${sameKey(table, 'b', 'r')}
+          LEFT JOIN ${prefix}entries e ON e.entry_id = r.entry_id LEFT JOIN ${prefix}files f ON f.file_id = e.file_id
+      ) judged
+    ) decided`
 }
 
 /**
@@ -112,12 +127,11 @@ function metSql(table: ReportTable, name: string, prefix: string, sha256: string
  */
 async function takeOutBefore(
   sql: Sql,
-  table: ReportTable,
-  name: string,
+  { table, stored, best, gone }: Names,
   before: ReportMerge['before']
 ): Promise<[first: string, last: string] | undefined> {
   await sql.run(`CREATE TEMP TABLE ${gone} AS
-    SELECT r.* FROM ${name} r WHERE r.entry_id IN (${before.join(', ')}) AND NOT EXISTS (
+    SELECT r.* FROM ${stored} r WHERE r.entry_id IN (${before.join(', ')}) AND NOT EXISTS (
       SELECT 1 FROM ${best} b WHERE ${sameKey(table, 'b', 'r')} AND b.said = ${said(table, 'r')}
         AND ${version('b')} = ${version('r')} AND b.entry_id = r.entry_id AND b.line = r.line
     )`)
@@ -126,7 +140,7 @@ async function takeOutBefore(
     WHERE NOT EXISTS (
       SELECT 1 FROM ${best} b WHERE ${sameKey(table, 'b', 'g')} AND ${version('b')} >= ${version('g')}
     )`)
-  await sql.run(`DELETE FROM ${name} r USING ${gone} g WHERE ${sameKey(table, 'g', 'r')}`)
+  await sql.run(`DELETE FROM ${stored} r USING ${gone} g WHERE ${sameKey(table, 'g', 'r')}`)
   await sql.run(`DROP TABLE ${gone}`)
   return row?.first == null ? undefined : [dateAt(row.first), dateAt(row.last)]
 }

@@ -10,6 +10,7 @@ import { makeEsiid, makeZip } from '../../src/testing/index.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
 import { testReplayingSink } from '../conformance/replaying-sink.ts'
+import { reportsSql, testMergingReportSink, testReportSink } from '../conformance/reports.ts'
 import { csv, deliver, failing, fileOf, readParts, rowText, testDurableSink, testSink } from '../conformance/sink.ts'
 import { testLedger } from '../ledger/support.ts'
 import { queryPostgres, schemaFor, usePostgres } from '../support/postgres.ts'
@@ -21,12 +22,20 @@ describe.each(['days', 'rows'] as const)('layout %s', layout => {
   const open = (folder: string) => {
     const schema = schemaFor(folder + layout)
     const sink = new PostgresSink({ connectionString: postgres.connectionString, schema, layout })
-    return { sink, rows: () => storedRows(schema), provenance: () => provenance(schema) }
+    return {
+      sink,
+      rows: () => storedRows(schema),
+      provenance: () => provenance(schema),
+      reports: () => reportsIn(schema, false),
+      reportProvenance: async () => (await reportsIn(schema, true)).sort()
+    }
   }
   testSink('PostgresSink', open)
   testDurableSink('PostgresSink', open)
   testMergingSink('PostgresSink', open)
   testReplayingSink('PostgresSink', open)
+  testReportSink('PostgresSink', open)
+  testMergingReportSink('PostgresSink', open)
 
   test('I6: entries have numbers in their order, also one without rows before one that has some', async () => {
     const schema = schemaFor(`${scratchFolder()}o'brien`)
@@ -214,6 +223,12 @@ async function provenance(schema: string): Promise<string[]> {
      FROM "${schema}".intervals JOIN "${schema}".entries USING (entry_id) JOIN "${schema}".files USING (file_id)`
   )
   return rows.map(({ row }) => row as string).sort()
+}
+
+async function reportsIn(schema: string, withPlace: boolean): Promise<string[]> {
+  const ms = (instant: string) => `(extract(epoch FROM ${instant}) * 1000)::bigint`
+  const rows = await queryPostgres(postgres.connectionString, reportsSql(`"${schema}".`, { ms, withPlace }))
+  return rows.map(({ row }) => row as string)
 }
 
 describe('a store of PostgreSQL', () => {

@@ -47,6 +47,7 @@ export class ReportStaging {
     await sql.run(`LOCK TABLE ${reportTables.map(({ name }) => `${s}.${name}`).join(', ')} IN SHARE ROW EXCLUSIVE MODE`)
     return mergeReports(sql, {
       prefix: `${s}.`,
+      temporary: 'pg_temp.',
       sha256,
       before,
       replayOthers,
