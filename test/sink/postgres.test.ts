@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import type { Ledger } from '../../src/ledger/ledger.ts'
+import { fingerprintOf, type Ledger } from '../../src/ledger/ledger.ts'
 import { PostgresLedger } from '../../src/sink/postgres/ledger.ts'
-import { hasReadings, readingSpan, schemaText } from '../../src/sink/postgres/schema.ts'
+import {
+  hasReadings,
+  layoutSql,
+  migrations,
+  readingSpan,
+  schemaText,
+  storeSql
+} from '../../src/sink/postgres/schema.ts'
 import { PostgresStore } from '../../src/sink/postgres/store.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
-import { makeEsiid, makeZip } from '../../src/testing/index.ts'
+import { makeDailyReport, makeEsiid, makeMeterDay, makeZip } from '../../src/testing/index.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
 import { testReplayingSink } from '../conformance/replaying-sink.ts'
@@ -231,6 +238,34 @@ async function reportsIn(schema: string, withPlace: boolean): Promise<string[]> 
   return rows.map(({ row }) => row as string)
 }
 
+test.each(['days', 'rows'] as const)(
+  'a store of version 3, layout %s, is given the tables of the reports, and goes on',
+  async layout => {
+    const { connectionString } = postgres
+    const schema = schemaFor(`${scratchFolder()}${layout}`)
+    const s = `"${schema}"`
+    const old = [
+      `CREATE SCHEMA ${s}`,
+      storeSql(s),
+      ...migrations.slice(0, 3).flatMap(step => step(s)),
+      ...layoutSql[layout](s)
+    ]
+    await queryPostgres(connectionString, [...old, `INSERT INTO ${s}.store VALUES (3, '${layout}')`].join(';'))
+    const sink = new PostgresSink({ connectionString, schema, layout })
+    const zip = makeZip([
+      { name: 'a.csv', bytes: Buffer.from(csv([{}])) },
+      { name: 'b.csv', bytes: makeDailyReport([makeMeterDay({ esiid: makeEsiid(1), date: '2025-07-14' })]) }
+    ])
+    const receipt = await deliver(sink, fileOf('a.zip', zip))
+    expect(receipt).toMatchObject({ rows: { inserted: 1 }, reports: { 'daily-reads': { inserted: 1 } } })
+    await sink.close()
+    expect(await queryPostgres(connectionString, `SELECT version FROM ${s}.store`)).toEqual([
+      { version: migrations.length }
+    ])
+    expect(migrations.length).toBeGreaterThan(3)
+  }
+)
+
 describe('a store of PostgreSQL', () => {
   const openStore = (over: Partial<Parameters<typeof PostgresStore.open>[0]> = {}) =>
     PostgresStore.open({
@@ -271,7 +306,10 @@ describe('a store of PostgreSQL', () => {
     const url = new URL(postgres.connectionString)
     const schema = schemaFor(`${scratchFolder()}user`)
     url.searchParams.set('options', `-c search_path=${schema},pg_temp`)
-    const tables = ['smt_met', 'smt_meters', 'smt_numbers', 'smt_winners', 'smt_staged_days', 'smt_staged_rows']
+    const tables = [
+      ...['smt_met', 'smt_meters', 'smt_numbers', 'smt_winners', 'smt_staged_days', 'smt_staged_rows'],
+      ...['smt_staged_daily_reads', 'smt_report_best', 'smt_report_met', 'smt_report_gone']
+    ]
     await queryPostgres(postgres.connectionString, `CREATE SCHEMA "${schema}"`)
     for (const table of tables) {
       await queryPostgres(postgres.connectionString, `CREATE TABLE "${schema}".${table} (mine text)`)
@@ -280,6 +318,11 @@ describe('a store of PostgreSQL', () => {
       const sink = new PostgresSink({ connectionString: url.href, schema: schemaFor(scratchFolder()), layout })
       // The second reading of one interval makes the file choose winners.
       expect(await deliver(sink, fileOf('a.csv', csv([{}, {}])))).toMatchObject({ state: 'committed' })
+      const day = { esiid: makeEsiid(1), date: '2025-07-14' }
+      const daily = fileOf('b.csv', makeDailyReport([makeMeterDay(day)]))
+      expect(await deliver(sink, daily)).toMatchObject({ state: 'committed' })
+      await (await sink.ledger()).retry(fingerprintOf(daily))
+      expect(await deliver(sink, daily)).toMatchObject({ state: 'committed', known: false })
       await sink.close()
     }
   })
