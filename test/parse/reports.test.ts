@@ -339,6 +339,16 @@ describe('a bad row', () => {
     ])
   })
 
+  test('with a quotation mark that a later row seems to close costs no other row', async () => {
+    const text = daily(good[0]!, `${esiid},07/14/2025,,1,2,"1`, ...good.slice(1), '9"')
+    const { rows, account } = await rowsOf(text)
+    expect(rows).toHaveLength(5)
+    expect(account.entries[0]!.rejects.map(({ code, line }) => [code, line])).toEqual([
+      ['ROW_UNCLOSED_QUOTE', 3],
+      ['ROW_BAD_QUOTE', 8]
+    ])
+  })
+
   test('of a period that ends before it begins is rejected', async () => {
     const row = (start: string, end: string) => `${esiid},${start},${end},,1,0,0,0,0`
     const { account } = await rowsOf(monthly(row('06/12/2025', '06/11/2025'), row('06/12/2025', '06/12/2025')))

@@ -43,7 +43,8 @@ export class ReportStaging {
     if (this.#tables.size === 0 && before.length === 0) return {}
     // Other than the intervals' these joins are of tables that have no keys.
     await sql.run('SET LOCAL enable_hashjoin = on')
-    // Two commits with a row in common come one after the other, whoever reads meanwhile. All take the meters first.
+    // Two commits with a row in common come one after the other, whoever reads meanwhile: else one could lose against a row
+    // that the other, a replay, is about to take out. All take the meters first.
     await sql.run(`LOCK TABLE ${reportTables.map(({ name }) => `${s}.${name}`).join(', ')} IN SHARE ROW EXCLUSIVE MODE`)
     return mergeReports(sql, {
       prefix: `${s}.`,
