@@ -122,7 +122,7 @@ export function readEsiid(cell: string): string | RowCode {
   return /^\d(?:\.\d+)?e\+?\d+$/i.test(text) ? 'ROW_ESIID_AS_NUMBER' : 'ROW_BAD_ESIID'
 }
 
-export function readDay(cell: string): CentralDay | RowCode {
+function readDay(cell: string): CentralDay | RowCode {
   const date = readDate(cell)
   if (date === 'two-digit-year') return 'ROW_TWO_DIGIT_YEAR'
   return typeof date === 'string' ? 'ROW_BAD_DATE' : calendarDay(date)

@@ -1,7 +1,7 @@
 import type { ReportKind, ReportRows } from '../report-batch.ts'
 
 /** One column of a report's table, and the field of a row that it keeps. */
-export interface ReportColumn {
+interface ReportColumn {
   readonly name: string
   readonly field: string
   readonly type: 'text' | 'date' | 'decimal'

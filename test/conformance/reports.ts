@@ -23,7 +23,7 @@ export interface MergingReportStand extends ReportStand {
 }
 
 /** One row of either report. */
-export interface ReportRow {
+interface ReportRow {
   readonly kind: 'daily-reads' | 'monthly-bills'
   readonly esiid: string
   /** `YYYY-MM-DD`, the day that is part of the key. */
