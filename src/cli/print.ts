@@ -78,6 +78,8 @@ function outcomeLines(receipt: Receipt): string[] {
         ...reports.flatMap(reportParts),
         rows.replaced > 0 && `${number(rows.replaced)} replaced an older version`,
         rows.superseded > 0 && `${number(rows.superseded)} older than what is stored`,
+        (rows.undeliverable ?? 0) > 0 && `${number(rows.undeliverable!)} not deliverable`,
+        (rows.unconfirmed ?? 0) > 0 && `${number(rows.unconfirmed!)} that the receiver did not confirm`,
         rows.conflicts > 0 && `${number(rows.conflicts)} conflicts`,
         rows.missing > 0 && `${number(rows.missing)} missing`,
         rows.rejected > 0 && `${number(rows.rejected)} rejected`
@@ -102,12 +104,12 @@ function outcomeLines(receipt: Receipt): string[] {
 
 /** Rows of one kind of report, in a few words. */
 function reportParts([kind, counts]: [ReportKind, ReportReceipt]): string[] {
-  const { accepted, rejected, conflicts, undelivered } = counts
+  const { accepted, rejected, conflicts, undeliverable } = counts
   return [
     many(accepted, ...reportWords[kind]),
     ...(rejected > 0 ? [`${number(rejected)} of them rejected`] : []),
     ...(conflicts > 0 ? [`${number(conflicts)} of them in conflict`] : []),
-    ...(undelivered > 0 ? [`${number(undelivered)} of them in no store`] : [])
+    ...(undeliverable > 0 ? [`${number(undeliverable)} of them in no store`] : [])
   ]
 }
 
@@ -123,11 +125,12 @@ function leftLines({ entries, known }: Receipt): string[] {
 
 /** Whether a receipt makes the run's exit code 1. */
 export function isFailure(receipt: Receipt): boolean {
-  const { known, state, entries, reason, disposal } = receipt
+  const { known, state, rows, entries, reason, disposal } = receipt
   if (disposal?.action === 'kept' && disposal.reason?.code !== 'PARTLY') return true
   if (known) return false
   const failed = state === 'seen' && reason?.code !== 'CHANGING' && !isPending(receipt)
-  return state === 'quarantined' || failed || entries.some(({ rows }) => rows.rejected > 0)
+  const unsure = (rows?.unconfirmed ?? 0) > 0
+  return state === 'quarantined' || failed || unsure || entries.some(({ rows }) => rows.rejected > 0)
 }
 
 /** Another worker has the file, or it failed in an earlier run and its next attempt is not due: nothing failed now. */

@@ -36,8 +36,8 @@ function taken(receipt: Receipt | null, at: number): string {
     ...reports.map(([kind, counts]) => count(counts.accepted, ...reportWords[kind])),
     ...(allRejected > 0 ? [`${count(allRejected, 'row')} rejected (${codesOf(receipt!)})`] : []),
     ...reports
-      .filter(([, { undelivered }]) => undelivered > 0)
-      .map(([kind, { undelivered }]) => `${count(undelivered, ...reportWords[kind])} of them in no store`),
+      .filter(([, { undeliverable }]) => undeliverable > 0)
+      .map(([kind, { undeliverable }]) => `${count(undeliverable, ...reportWords[kind])} of them in no store`),
     ...leftOut(receipt?.entries ?? [])
   ]
   return `${parts.join(', ')}.`

@@ -14,7 +14,7 @@ export interface LedgerFile {
   readonly modifiedAt: number
 }
 
-/** What the store did with the accepted rows; the first four add up to them. */
+/** What the store did with the accepted rows; all but `conflicts` add up to them. */
 export interface RowsStored {
   /** No reading stood there before. */
   readonly inserted: number
@@ -24,8 +24,18 @@ export interface RowsStored {
   readonly unchanged: number
   /** A newer version stands there, or stands in this very file. */
   readonly superseded: number
-  /** Same revision and flag, other kWh: counted beside the four, as a thing to look at. */
+  /** Same revision and flag, other kWh: counted beside the others, as a thing to look at. */
   readonly conflicts: number
+  /** The receiver has no place for them, so they were not sent. Left out by sinks that take every row. */
+  readonly undeliverable?: number
+  /** Sent to a receiver that did not say that it stored them. Left out by sinks that know. */
+  readonly unconfirmed?: number
+}
+
+/** How many rows a store accounts for. */
+export function rowsAccounted(stored: RowsStored): number {
+  const { inserted, replaced, unchanged, superseded, undeliverable = 0, unconfirmed = 0 } = stored
+  return inserted + replaced + unchanged + superseded + undeliverable + unconfirmed
 }
 
 /** What the store did with the accepted rows of other reports, by their kind. */
@@ -39,7 +49,7 @@ export interface Stored extends RowsStored {
 /** What became of one kind of report in a file. */
 export interface ReportReceipt extends ReportCounts, RowsStored {
   /** Accepted rows that the sink does not take. They are in no store. */
-  readonly undelivered: number
+  readonly undeliverable: number
 }
 
 /** Why a file is not in. */
@@ -144,18 +154,14 @@ function reportsOf({ reports: read }: FileAccount, { reports: stored = {} }: Sto
     const counts = read[kind]
     if (!counts) continue
     const became = stored[kind] ?? nothingStored
-    reports[kind] = { ...counts, ...became, undelivered: counts.accepted - storedSum(became) }
+    const notTaken = counts.accepted - rowsAccounted(became)
+    reports[kind] = { ...counts, ...became, undeliverable: (became.undeliverable ?? 0) + notTaken }
   }
   return Object.keys(reports).length > 0 ? { reports } : {}
 }
 
 /** Counts of nothing. */
 export const nothingStored: RowsStored = { inserted: 0, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }
-
-/** How many rows a store has an outcome for. */
-export function storedSum({ inserted, replaced, unchanged, superseded }: RowsStored): number {
-  return inserted + replaced + unchanged + superseded
-}
 
 export function duplicate(
   file: LedgerFile,
@@ -227,15 +233,18 @@ export function known(receipt: Receipt): Receipt {
 }
 
 /** Whether everything that stands in the file is in the store. */
-export function isWhole({ entries, reports = {} }: Receipt): boolean {
+export function isWhole({ entries, rows, reports = {} }: Receipt): boolean {
   const isTaken = ({ outcome, rows }: EntryAccount) => outcome !== 'unhandled' && rows.rejected === 0
-  const isDelivered = Object.values(reports).every(({ undelivered }) => undelivered === 0)
-  return entries.length > 0 && entries.every(isTaken) && isDelivered
+  const isStored = ({ undeliverable = 0, unconfirmed = 0 }: Partial<RowsStored>) => undeliverable + unconfirmed === 0
+  return entries.length > 0 && entries.every(isTaken) && [rows ?? {}, ...Object.values(reports)].every(isStored)
 }
 
 /** Whether two readings of a file found the same in it. */
 export function saysTheSame(before: Receipt, now: Receipt): boolean {
-  const found = ({ payload, entries, quality }: Receipt) => JSON.parse(JSON.stringify([payload, entries, quality]))
+  const found = ({ payload, entries, quality, reports = {} }: Receipt) => {
+    const notTaken = Object.values(reports).map(({ undeliverable }) => undeliverable)
+    return JSON.parse(JSON.stringify([payload, entries, quality, notTaken]))
+  }
   return isDeepStrictEqual(found(before), found(now))
 }
 

@@ -12,8 +12,8 @@ import {
   nothingStored,
   payloadOf,
   type Receipt,
-  type Stored,
-  storedSum
+  rowsAccounted,
+  type Stored
 } from '../ledger/receipt.ts'
 import { FileAccount, rowsAddUp } from '../parse/file-account.ts'
 import { type ReportBatch, ReportBatchOf, type ReportKind, reportKinds } from '../report-batch.ts'
@@ -184,9 +184,9 @@ export class SinkStream extends Writable {
     const receipt = (stored: Stored) => {
       const { rows, reports } = evidence.account
       const isEven = (kind: ReportKind) =>
-        storedSum(stored.reports?.[kind] ?? nothingStored) ===
+        rowsAccounted(stored.reports?.[kind] ?? nothingStored) ===
         (transaction.writeReports ? (reports[kind]?.accepted ?? 0) : 0)
-      if (storedSum(stored) !== rows.accepted || !reportKinds.every(isEven)) {
+      if (rowsAccounted(stored) !== rows.accepted || !reportKinds.every(isEven)) {
         throw this.#broken('SINK_ROW_EQUATION', 'the stored rows do not add up to the accepted ones')
       }
       return committed(this.#file, this.#startedAt, { ...evidence, stored })

@@ -25,7 +25,7 @@ export interface SinkTransaction {
   write(batch: IntervalBatch): void | Promise<void>
   /**
    * Stages rows of a report beside intervals. A sink that brings it tells in `reports` of what it committed what became of
-   * them; without it they are in no store, and the receipt counts them as `undelivered`.
+   * them; without it they are in no store, and the receipt counts them as `undeliverable`.
    */
   writeReports?(batch: ReportBatch): void | Promise<void>
   /** Makes everything staged visible, once, and tells what became of the accepted rows. */

@@ -85,7 +85,7 @@ export function testReportSink(name: string, open: (folder: string) => ReportSta
       const zip = archive(csv([{}, { quarter: 1 }]), textOf([read, other]), textOf([bill]))
       const receipt = await deliver(sink, fileOf('a.zip', zip), { batchRows: 1 })
       const nothing = { rejected: 0, placeholder: 0, missing: 0, repeatedHeader: 0 }
-      const became = { replaced: 0, unchanged: 0, superseded: 0, conflicts: 0, undelivered: 0 }
+      const became = { replaced: 0, unchanged: 0, superseded: 0, conflicts: 0, undeliverable: 0 }
       expect(receipt).toMatchObject({
         rows: { read: 2, accepted: 2, inserted: 2 },
         reports: {

@@ -49,7 +49,7 @@ const counts = {
   superseded: 0,
   conflicts: 0,
   dates: null,
-  undelivered: 0
+  undeliverable: 0
 }
 const reports = {
   'daily-reads': { ...counts, read: 3, accepted: 2, rejected: 1, inserted: 2 },

@@ -33,7 +33,7 @@ testSink('a sink of ten lines', () => {
   return { sink, rows: async () => sink.rows.map(row => rowText({ ...row, kwh: row.kwh.toFixed(5) })) }
 })
 
-test('what a sink does not take of reports beside intervals is counted as undelivered, and its file is not whole', async () => {
+test('what a sink does not take of reports beside intervals is counted as undeliverable, and its file is not whole', async () => {
   const sink = new ArraySink()
   const zip = makeZip([
     { name: 'a.csv', bytes: makeIntervalReport(days(1)).bytes },
@@ -42,7 +42,7 @@ test('what a sink does not take of reports beside intervals is counted as undeli
   const receipt = await deliver(sink, fileOf('a.zip', zip))
   expect(receipt).toMatchObject({
     ...{ state: 'committed', rows: { accepted: 96, inserted: 96 } },
-    reports: { 'daily-reads': { read: 3, accepted: 3, inserted: 0, undelivered: 3 } }
+    reports: { 'daily-reads': { read: 3, accepted: 3, inserted: 0, undeliverable: 3 } }
   })
   expect(isWhole(receipt)).toBe(false)
   const [record] = await (await sink.ledger()).records()
