@@ -49,16 +49,11 @@ async function mergeTable(
   staged: string | undefined,
   { prefix, temporary, sha256, before, replayOthers }: ReportMerge
 ): Promise<RowsStored> {
-  const [best, gone, met] = ['best', 'gone', 'met'].map(name => `${temporary}smt_report_${name}`) as [
-    string,
-    string,
-    string
-  ]
-  const names: Names = { table, stored: `${prefix}${table.name}`, best, gone, met }
+  const called = (name: string) => `${temporary}smt_report_${name}`
+  const [best, gone, met, again] = [called('best'), called('gone'), called('met'), called('again')]
+  const names: Names = { table, stored: `${prefix}${table.name}`, best, gone, met, again }
   const { stored } = names
-  await sql.run(
-    `CREATE TEMP TABLE ${best} AS ${bestSql(names, staged ?? `SELECT ${allOf(table)} FROM ${stored} WHERE false`)}`
-  )
+  await chooseBest(sql, names, staged ?? `SELECT ${allOf(table)} FROM ${stored} WHERE false`)
   if (before.length > 0) {
     const lost = await takeOutBefore(sql, names, before)
     if (lost) await replayOthers(table.kind, lost)
@@ -79,6 +74,7 @@ interface Names {
   readonly best: string
   readonly gone: string
   readonly met: string
+  readonly again: string
 }
 
 const allOf = ({ columns }: ReportTable) => [...columns.map(({ name }) => name), 'revision, entry_id, line'].join(', ')
@@ -92,17 +88,29 @@ const said = ({ columns }: ReportTable, of: string) =>
 /** A blank revision is older than any. */
 const version = (of: string) => `coalesce(${of}.revision, '-infinity')`
 
-/** The best row of each key in the file: of its versions the newest, of one version the last line. */
-function bestSql({ table }: Names, staged: string): string {
+/**
+ * Makes the table of the best row of each key in the file: of its versions the newest, of one version the last line. Only
+ * rows of keys that come again are compared: to sort all of them would take DuckDB far more memory than it may have.
+ */
+async function chooseBest(sql: Sql, { table, best, again }: Names, staged: string): Promise<void> {
   const key = `esiid, ${table.day}`
-  return `
-    SELECT * FROM (
-      SELECT s.*, count(*) OVER same_key - 1 AS rivals,
+  await sql.run(`CREATE TEMP TABLE ${again} AS
+    SELECT ${key} FROM (${staged}) s GROUP BY ${key} HAVING count(*) > 1`)
+  const [row] = await sql.rows(`SELECT count(*) AS keys FROM ${again}`)
+  const isAgain = `(SELECT 1 FROM ${again} n WHERE ${sameKey(table, 'n', 's')})`
+  const once = (condition: string) =>
+    `SELECT ${allOf(table)}, CAST(0 AS bigint) AS rivals, false AS conflict FROM (${staged}) s ${condition}`
+  const compared = `
+    SELECT ${allOf(table)}, rivals, conflict FROM (
+      SELECT t.*, count(*) OVER same_key - 1 AS rivals,
         min(said) OVER same_version <> max(said) OVER same_version AS conflict,
         row_number() OVER (same_key ORDER BY revision DESC NULLS LAST, entry_id DESC, line DESC) AS place
-      FROM (SELECT t.*, ${said(table, 't')} AS said FROM (${staged}) t) s
+      FROM (SELECT s.*, ${said(table, 's')} AS said FROM (${staged}) s WHERE EXISTS ${isAgain}) t
       WINDOW same_key AS (PARTITION BY ${key}), same_version AS (PARTITION BY ${key}, revision)
     ) ranked WHERE place = 1`
+  const rows = Number(row!.keys) === 0 ? once('') : `${once(`WHERE NOT EXISTS ${isAgain}`)} UNION ALL ${compared}`
+  await sql.run(`CREATE TEMP TABLE ${best} AS ${rows}`)
+  await sql.run(`DROP TABLE ${again}`)
 }
 
 /** What becomes of the rows whose key the store has. */
@@ -112,7 +120,7 @@ function metSql({ table, stored, best }: Names, prefix: string, sha256: string):
       CASE WHEN same_version AND same THEN 'unchanged' WHEN wins THEN 'replaced' ELSE 'superseded' END AS outcome
     FROM (
       SELECT judged.*, newer OR (same_version AND is_greater) AS wins FROM (
-        SELECT b.esiid, b.${table.day}, b.conflict AS within, b.said = ${said(table, 'r')} AS same,
+        SELECT b.esiid, b.${table.day}, b.conflict AS within, ${said(table, 'b')} = ${said(table, 'r')} AS same,
           ${version('b')} > ${version('r')} AS newer, ${version('b')} = ${version('r')} AS same_version,
           '${sha256}' > coalesce(f.payload_sha256, '') AS is_greater
         FROM ${best} b JOIN ${stored} r ON ${sameKey(table, 'b', 'r')}
@@ -132,7 +140,7 @@ async function takeOutBefore(
 ): Promise<[first: string, last: string] | undefined> {
   await sql.run(`CREATE TEMP TABLE ${gone} AS
     SELECT r.* FROM ${stored} r WHERE r.entry_id IN (${before.join(', ')}) AND NOT EXISTS (
-      SELECT 1 FROM ${best} b WHERE ${sameKey(table, 'b', 'r')} AND b.said = ${said(table, 'r')}
+      SELECT 1 FROM ${best} b WHERE ${sameKey(table, 'b', 'r')} AND ${said(table, 'b')} = ${said(table, 'r')}
         AND ${version('b')} = ${version('r')} AND b.entry_id = r.entry_id AND b.line = r.line
     )`)
   const [row] = await sql.rows(`

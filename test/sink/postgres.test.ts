@@ -308,7 +308,7 @@ describe('a store of PostgreSQL', () => {
     url.searchParams.set('options', `-c search_path=${schema},pg_temp`)
     const tables = [
       ...['smt_met', 'smt_meters', 'smt_numbers', 'smt_winners', 'smt_staged_days', 'smt_staged_rows'],
-      ...['smt_staged_daily_reads', 'smt_report_best', 'smt_report_met', 'smt_report_gone']
+      ...['smt_staged_daily_reads', 'smt_report_best', 'smt_report_met', 'smt_report_gone', 'smt_report_again']
     ]
     await queryPostgres(postgres.connectionString, `CREATE SCHEMA "${schema}"`)
     for (const table of tables) {
