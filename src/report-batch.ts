@@ -23,7 +23,7 @@ export const leftWords = {
 } as const
 
 /** What a meter's register showed at the end of one local day. Decimals are exact text: `24002.915`. */
-export interface DailyRead {
+export interface DailyReadRow {
   /** 17 or 22 digits, always text. */
   readonly esiid: string
   /** The local day: `2025-07-14`. */
@@ -39,7 +39,7 @@ export interface DailyRead {
 }
 
 /** What was billed for a period of one meter. Decimals are exact text: `1532`. */
-export interface MonthlyBill {
+export interface MonthlyBillRow {
   /** 17 or 22 digits, always text. */
   readonly esiid: string
   /** First local day of the period: `2025-06-12`. */
@@ -58,8 +58,8 @@ export interface MonthlyBill {
 
 /** The row of each kind of report. */
 export interface ReportRows {
-  readonly 'daily-reads': DailyRead
-  readonly 'monthly-bills': MonthlyBill
+  readonly 'daily-reads': DailyReadRow
+  readonly 'monthly-bills': MonthlyBillRow
 }
 
 /** Rows of one kind of report, whichever it is. */

@@ -1,4 +1,4 @@
-import type { DailyRead, MonthlyBill, ReportBatch } from './report-batch.ts'
+import type { DailyReadRow, MonthlyBillRow, ReportBatch } from './report-batch.ts'
 
 /** What `type` says of a line: an interval has none. */
 const types = { 'daily-reads': 'daily-read', 'monthly-bills': 'monthly-bill' } as const
@@ -11,7 +11,7 @@ export function reportLines({ kind, rows }: ReportBatch): string {
 }
 
 /** Decimals are put in as the text they are: as a double one might be written otherwise. */
-function fields({ esiid, revision, ...cells }: DailyRead | MonthlyBill): string {
+function fields({ esiid, revision, ...cells }: DailyReadRow | MonthlyBillRow): string {
   const parts = [`"esiid":"${esiid}"`]
   for (const [name, value] of Object.entries(cells)) {
     parts.push(`"${name}":${value !== null && /date$/i.test(name) ? `"${value}"` : value}`)

@@ -58,20 +58,19 @@ export function centralDayAt(instant: number): CentralDay | undefined {
   return centralDay(local.getUTCFullYear(), local.getUTCMonth() + 1, local.getUTCDate())
 }
 
-/**
- * The instant of a local time of day, in seconds from midnight, as the core tells it too: one that happens twice is taken
- * as the first, one that does not exist as a clock would show it that was not set forward.
- */
-export function instantOf({ start, kind }: CentralDay, second: number): number {
-  let shift = 0
-  if (kind === 'spring' && second >= 3 * 3600) shift = -HOUR
-  if (kind === 'autumn' && second >= 2 * 3600) shift = HOUR
-  return start + second * 1000 + shift
-}
-
 /** The day before. */
 export function dayBefore(day: CentralDay): CentralDay | undefined {
   return centralDayAt(day.start - 1)
+}
+
+/**
+ * The instant of so many seconds of a day on the local clock. A time that happens twice is taken as the first, one that does
+ * not exist as the clock read before the change would show it.
+ */
+export function instantIn({ start, kind }: CentralDay, second: number): number {
+  if (kind === 'spring' && second * 1000 >= 3 * HOUR) return start + second * 1000 - HOUR
+  if (kind === 'autumn' && second * 1000 >= 2 * HOUR) return start + second * 1000 + HOUR
+  return start + second * 1000
 }
 
 function findDay(number: number): CentralDay | undefined {

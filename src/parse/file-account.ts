@@ -82,8 +82,8 @@ export interface EntryAccount extends EntryLabel {
   /** CRC-32 of the unpacked bytes as eight hex digits; null outside an archive, which has none to compare with. */
   readonly crc32: string | null
   /**
-   * The layout its header was found to be; `green-button` for a feed, which has none. One that ends in `-unverified` is
-   * what a report is thought to look like: no real file of it has been seen.
+   * The layout its header was found to be; `green-button` or `read-list` where there is none. One that ends in `-unverified`
+   * is what a report is thought to look like: no real file of it has been seen.
    */
   readonly layout: string | null
   /** The first line of an entry that was not read, or the header below it, cut short, long numbers masked. */

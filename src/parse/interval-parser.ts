@@ -20,7 +20,7 @@ import { kindNow } from './reports/recognise.ts'
 import { ScanCore } from './scan-core.ts'
 
 /** Grows when the same bytes would give other rows. Kept with every entry in the ledger. */
-export const PARSER_VERSION = 3
+export const PARSER_VERSION = 4
 
 /** Bytes of a file that are read after it failed. */
 const MOST_READ_ON = 64 * 1024 * 1024
@@ -99,8 +99,8 @@ const schema = z.strictObject({
 })
 
 /**
- * Reads the intervals of opened files: ZIP archives (told by their first bytes), plain CSV, header by header, or Green
- * Button XML.
+ * Reads the intervals of opened files: ZIP archives (told by their first bytes), plain CSV, header by header, Green
+ * Button XML, or the JSON of SMT's REST API.
  *
  * In: opened bytes of one file. Out: batches of intervals, in file order but for the repeated autumn hour, and last one
  * {@link FileAccount}.
@@ -195,6 +195,10 @@ export class IntervalParser implements AsyncDisposable {
       const { GreenButtonScanner } = await import('./green-button/scanner.ts')
       scanner = new GreenButtonScanner(start, this.#options.greenButton)
       yield* scanner.push(bytes)
+    } else if (kind.kind === 'read-list') {
+      const { ReadListScanner } = await import('./read-list/scanner.ts')
+      scanner = new ReadListScanner(start)
+      yield* scanner.push(bytes)
     } else if (kind.kind === 'other' && kind.report && this.#options.reports === 'read') {
       const { ReportScanner } = await import('./reports/scanner.ts')
       scanner = new ReportScanner(start, kind.report, this.#options.batchRows)
@@ -216,7 +220,7 @@ export class IntervalParser implements AsyncDisposable {
     const used = intervals.length > 0 ? intervals : entries.filter(({ outcome }) => outcome === 'used')
     if (used.length > 0 && used.every(({ rows }) => rows.read === 0)) {
       const [{ name, layout }] = used as [EntryAccount]
-      const what = layout === 'green-button' ? 'a Green Button feed and no reading' : 'a header and no row'
+      const what = (layout !== null && emptyKinds[layout]) || 'a header and no row'
       throw new ParseError('PARSE_NO_ROWS', what, { ...place, entry: name })
     }
     if (intervals.length === 0 && file && promisesIntervals(file.name)) {
@@ -240,6 +244,16 @@ export class IntervalParser implements AsyncDisposable {
     const first = entries.find(entry => entry.rejects.length > 0)
     throw tooManyRejects(rejects, rows, { ...place, entry: first?.name })
   }
+}
+
+/** Formats that have no header, and so no layout but themselves: what one is that holds no reading. */
+const emptyKinds: Readonly<Record<string, string>> = {
+  'green-button': 'a Green Button feed and no reading',
+  'read-list': 'an answer of interval reads and no reading'
+}
+
+function isFormat(kind: EntryKind['kind'] | 'folder'): kind is 'green-button' | 'read-list' {
+  return kind in emptyKinds
 }
 
 /**
@@ -280,7 +294,7 @@ function accountOf(
   const scanned = scanner?.counts() ?? { rows: noRows, rejects: [], quality: noQuality }
   return {
     ...label,
-    kind: kind.kind === 'green-button' ? 'intervals' : kind.kind === 'other' ? kind.is : kind.kind,
+    kind: isFormat(kind.kind) ? 'intervals' : kind.kind === 'other' ? kind.is : kind.kind,
     ...reading,
     crc32: entry.crc32 === undefined ? null : entry.crc32.toString(16).padStart(8, '0'),
     layout: scanner ? layoutOf(kind) : null,

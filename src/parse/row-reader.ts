@@ -99,7 +99,8 @@ function readDateTimes(cell: string, isEnd: boolean, minutes: number): Times | R
   return closing(read.minute === 0 ? dayBefore(day) : day, read.minute, minutes)
 }
 
-function readReading(kwh: string, flag: string): Pick<RowCells, 'reading' | 'estimated'> {
+/** A reading beside its flag; blank where there is none. */
+export function readReading(kwh: string, flag: string): Pick<RowCells, 'reading' | 'estimated'> {
   const word = flag.toUpperCase()
   const estimated = word === 'E'
   const known = estimated || word === 'A'
@@ -122,7 +123,8 @@ export function readEsiid(cell: string): string | RowCode {
   return /^\d(?:\.\d+)?e\+?\d+$/i.test(text) ? 'ROW_ESIID_AS_NUMBER' : 'ROW_BAD_ESIID'
 }
 
-function readDay(cell: string): CentralDay | RowCode {
+/** `MM/DD/YYYY`, a day that the calendar has. */
+export function readDay(cell: string): CentralDay | RowCode {
   const date = readDate(cell)
   if (date === 'two-digit-year') return 'ROW_TWO_DIGIT_YEAR'
   return typeof date === 'string' ? 'ROW_BAD_DATE' : calendarDay(date)

@@ -12,12 +12,14 @@ import { mergePieces } from './duckdb/merge.ts'
 import { DuckDbReports } from './duckdb/reports.ts'
 import { DuckDbStaging, type Piece } from './duckdb/staging.ts'
 import { DuckDbStore, guarded, inTransaction, type Sql, type Values } from './duckdb/store.ts'
+import { storedDays } from './duckdb/stored-days.ts'
 import { OpenedOnce } from './opened-once.ts'
 import { exportParquet, type ParquetExportOptions } from './parquet/export.ts'
 import type { ParquetManifest } from './parquet/manifest.ts'
 import { mergeReports } from './report-merge.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
 import { entryColumns } from './sql-columns.ts'
+import type { StoredDay, StoredDaysQuery } from './stored-days.ts'
 
 export type { ParquetExportOptions } from './parquet/export.ts'
 export type { ExportedFile, ParquetManifest } from './parquet/manifest.ts'
@@ -77,6 +79,10 @@ export class DuckDbSink extends Sink {
    */
   async exportParquet(options: ParquetExportOptions): Promise<ParquetManifest> {
     return exportParquet(options, async (place, work) => takeSnapshot(await this.#store.get(), place, work))
+  }
+
+  override async storedDays(query: StoredDaysQuery): Promise<readonly StoredDay[]> {
+    return storedDays(await this.#store.get(), query)
   }
 
   override async close(): Promise<void> {

@@ -10,6 +10,7 @@ export {
   greenButtonChunks,
   makeGreenButton
 } from './green-button.ts'
+export { type IntervalAnswer, type IntervalAnswerOptions, makeIntervalAnswer } from './interval-answers.ts'
 export {
   type Direction,
   type MeterDay,
@@ -65,6 +66,8 @@ export type { WriteFile } from './post.ts'
 
 // Servers that speak the real protocol, and the line to them.
 
+export { type Certificate, type CertificateOptions, makeCertificate } from './certificate.ts'
+export { FakeSmt, type FakeSmtOptions } from './fake-smt.ts'
 export { FaultProxy, type FaultProxyOptions, type LineFault } from './fault-proxy.ts'
 export {
   type OpenSshServer,
@@ -75,3 +78,10 @@ export {
 export type { SftpFaults, SftpRequest } from './sftp-answers.ts'
 export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser } from './sftp-server.ts'
 export type { ServedFile } from './sftp-tree.ts'
+export type { FakeAgreement, FakeMail, FakeSubscription } from './smt-agreements.ts'
+export type { AdmittedCall, SmtAnswer, SmtCall, SmtEndpoint } from './smt-call.ts'
+export { htmlPage, type SmtFault, SmtFaults, tooManyRequests, unavailable } from './smt-faults.ts'
+export type { DaysOf, FakeMeter } from './smt-meters.ts'
+export { type SmtRecords, type SmtRecordsOptions, serveSmtRecords } from './smt-records.ts'
+export type { FakeReport, ReportDeskOptions } from './smt-reports.ts'
+export type { FakeToken, SmtUser, TokenStyle } from './smt-tokens.ts'

@@ -1,5 +1,6 @@
 import { addDays } from './central-days.ts'
 import { randomFrom } from './meter-days.ts'
+import { usDate, usStamp } from './reports.ts'
 
 /** Invented after the field names of the REST API: nobody has shown a real one. */
 export const monthlyHeader =
@@ -61,7 +62,7 @@ export function makeMonthlyReport(bills: Iterable<Bill>): Buffer {
   let text = monthlyHeader
   for (const { esiid, startDate, endDate, revision, actualKwh, ...demand } of bills) {
     const { meteredKw, billedKw, meteredKva, billedKva } = demand
-    const days = [usDate(startDate), usDate(endDate), revision === null ? '' : usDate(revision) + revision.slice(10)]
+    const days = [usDate(startDate), usDate(endDate), revision === null ? '' : usStamp(revision)]
     text += `\n'${esiid},${[...days, actualKwh, meteredKw, billedKw, meteredKva, billedKva].join(',')}`
   }
   return Buffer.from(`${text}\n`, 'latin1')
@@ -72,9 +73,4 @@ export function makeMeterInfo(esiids: Iterable<string>): Buffer {
   let text = meterInfoHeader
   for (const esiid of esiids) text += `\n'${esiid},${esiid.slice(-9)}LG,M${esiid.slice(-4)},1,4,15,Active`
   return Buffer.from(`${text}\n`, 'latin1')
-}
-
-/** `2025-07-14` as `07/14/2025`. */
-function usDate(date: string): string {
-  return `${date.slice(5, 7)}/${date.slice(8, 10)}/${date.slice(0, 4)}`
 }

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { reportLayouts } from '../../src/parse/reports/layouts.ts'
-import type { DailyRead } from '../../src/report-batch.ts'
+import type { DailyReadRow } from '../../src/report-batch.ts'
 import {
   addDays,
   centralInstant,
@@ -76,7 +76,7 @@ describe('a report of daily reads', () => {
     const days = ['2025-03-09', '2025-07-14', '2025-11-02'].map(date => makeMeterDay({ esiid, date }))
     const { rows } = await rowsOf(makeDailyReport(days))
     const sums = days.map(({ series }) => series[0]!.milliKwh.reduce((sum, milli) => sum + Math.max(0, milli), 0))
-    expect(rows.map(row => [(row as DailyRead).date, Math.round(Number((row as DailyRead).kwh) * 1000)])).toEqual(
+    expect(rows.map(row => [(row as DailyReadRow).date, Math.round(Number((row as DailyReadRow).kwh) * 1000)])).toEqual(
       days.map(({ date }, i) => [date, sums[i]])
     )
   })

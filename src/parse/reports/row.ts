@@ -1,7 +1,7 @@
 import type { RowCode } from '../../errors.ts'
-import type { DailyRead, MonthlyBill, ReportKind, ReportRows } from '../../report-batch.ts'
+import type { DailyReadRow, MonthlyBillRow, ReportKind, ReportRows } from '../../report-batch.ts'
 import { readDate, readDecimal } from '../cells.ts'
-import { instantOf } from '../central-time.ts'
+import { instantIn } from '../central-time.ts'
 import { columnName } from '../layouts.ts'
 import { isCode, readEsiid, readRevision } from '../row-reader.ts'
 import type { BoundReport } from './layouts.ts'
@@ -18,11 +18,11 @@ export function readReportRow(cells: readonly string[], { layout, fields, header
   if (isCode(esiid)) return esiid
   const stamp = readRevision(cell('revision'))
   if (isCode(stamp)) return stamp
-  const head = { esiid, revision: stamp && instantOf(stamp.day, stamp.second) }
+  const head = { esiid, revision: stamp && instantIn(stamp.day, stamp.second) }
   return layout.kind === 'daily-reads' ? readDaily(head, cell) : readMonthly(head, cell)
 }
 
-type Head = Pick<DailyRead, 'esiid' | 'revision'>
+type Head = Pick<DailyReadRow, 'esiid' | 'revision'>
 type Cell = (field: string) => string
 
 function readDaily(head: Head, cell: Cell): ReportRead {
@@ -39,7 +39,7 @@ function readMonthly(head: Head, cell: Cell): ReportRead {
   if (isCode(endDate)) return endDate
   if (endDate < startDate) return 'ROW_BAD_PERIOD'
   const values = readDecimals(cell, ['actualKwh', 'meteredKw', 'billedKw', 'meteredKva', 'billedKva'])
-  return typeof values === 'string' ? values : ({ ...head, startDate, endDate, ...values } satisfies MonthlyBill)
+  return typeof values === 'string' ? values : ({ ...head, startDate, endDate, ...values } satisfies MonthlyBillRow)
 }
 
 /** `07/14/2025` as `2025-07-14`, where the calendar has it. */
