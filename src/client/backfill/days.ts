@@ -1,7 +1,7 @@
-import type { Direction, IntervalBatch } from '../batch.ts'
-import { type CentralDay, centralDay, centralDayAt } from '../parse/central-time.ts'
-import type { StoredDay } from '../sink/stored-days.ts'
-import { addDays, type DaySpan, daysOf } from './day-spans.ts'
+import type { Direction, IntervalBatch } from '../../batch.ts'
+import { type CentralDay, centralDay, centralDayAt } from '../../parse/central-time.ts'
+import type { StoredDay } from '../../sink/stored-days.ts'
+import { addDays, type DaySpan, daysOf } from '../day-spans.ts'
 
 /** A day of which something is not there. */
 export interface MissingDay {

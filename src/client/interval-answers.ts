@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import * as z from 'zod'
+import type { SmtAuth } from '../auth/smt-auth.ts'
 import { AbortError, ApiError, SourceError } from '../errors.ts'
 import { settle } from '../options.ts'
 import { FileStream } from '../source/file-stream.ts'
@@ -10,7 +11,6 @@ import type { Caller } from './caller.ts'
 import { type DaySpan, splitDays } from './day-spans.ts'
 import * as f from './fields.ts'
 import { readingType, readingTypes } from './reports.ts'
-import type { SmtAuth } from './smt-auth.ts'
 
 /** Which interval reads are asked for. */
 export interface IntervalAnswersQuery {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { endpoints } from '../../src/auth/endpoints.ts'
-import { SmtClient } from '../../src/auth/smt-client.ts'
+import { endpoints } from '../../src/client/endpoints.ts'
+import { SmtClient } from '../../src/client/smt-client.ts'
 
 const page = readFileSync(fileURLToPath(new URL('../../docs/smt-client.md', import.meta.url)), 'utf8')
 const [, table] = page.split('<!-- endpoints -->')
@@ -22,7 +22,7 @@ test('docs/smt-client.md lists every call with its path, its certainty, and whet
 test('docs/smt-client.md lists every method, and each says its certainty where it is written', () => {
   const own = Object.getOwnPropertyNames(SmtClient.prototype).filter(name => name !== 'constructor')
   expect(methods.toSorted()).toEqual(own.toSorted())
-  const source = readFileSync(fileURLToPath(new URL('../../src/auth/smt-client.ts', import.meta.url)), 'utf8')
+  const source = readFileSync(fileURLToPath(new URL('../../src/client/smt-client.ts', import.meta.url)), 'utf8')
   const said = [...source.matchAll(/\* Certainty: (high|medium)[\s\S]*?\*\/\n {2}(\w+)\(/g)]
   expect(said.map(([, certainty, name]) => [name, certainty]).toSorted()).toEqual(
     rows.flatMap(([, names, , certainty]) => names!.split(', ').map(name => [name, certainty])).toSorted()

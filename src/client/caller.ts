@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type * as z from 'zod'
+import type { ApiAnswer } from '../auth/answer-body.ts'
+import { wasNeverSent } from '../auth/failures.ts'
+import type { SmtAuth } from '../auth/smt-auth.ts'
 import { ApiError } from '../errors.ts'
-import type { ApiAnswer } from './answer-body.ts'
 import { faultError, faultOf } from './business-errors.ts'
 import { type Endpoint, type EndpointName, endpoints } from './endpoints.ts'
-import { wasNeverSent } from './failures.ts'
-import type { SmtAuth } from './smt-auth.ts'
 
 /** Who asks. */
 interface Identity {

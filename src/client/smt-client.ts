@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { SmtAuth } from '../auth/smt-auth.ts'
 import { settle } from '../options.ts'
 import type { Source } from '../source/source.ts'
 import * as agreements from './agreements.ts'
@@ -9,7 +10,6 @@ import * as info from './meter-info.ts'
 import * as onDemand from './on-demand.ts'
 import * as reads from './reads.ts'
 import * as reports from './reports.ts'
-import { SmtAuth } from './smt-auth.ts'
 import * as subscriptions from './subscriptions.ts'
 
 export interface SmtClientOptions {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { endpoints } from '../../src/auth/endpoints.ts'
+import { endpoints } from '../../src/client/endpoints.ts'
 import { IntervalParser, SmtAuth, SmtClient, type SmtClientOptions } from '../../src/index.ts'
 import {
   type DaysOf,

@@ -1,5 +1,5 @@
+import { quoted } from '../auth/failures.ts'
 import { ApiError } from '../errors.ts'
-import { quoted } from './failures.ts'
 
 /** What SMT says was wrong, in an answer that came all the same. */
 interface Fault {

@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { IntervalBatch } from '../batch.ts'
-import type { FileStage } from '../ingest.ts'
-import type { Receipt } from '../ledger/receipt.ts'
-import type { IngestFile } from '../source/source.ts'
-import { StageStream } from '../stage-stream.ts'
-import { ArrivedDays } from './backfill-days.ts'
-import type { DaySpan } from './day-spans.ts'
+import { IntervalBatch } from '../../batch.ts'
+import type { FileStage } from '../../ingest.ts'
+import type { Receipt } from '../../ledger/receipt.ts'
+import type { IngestFile } from '../../source/source.ts'
+import { StageStream } from '../../stage-stream.ts'
+import type { DaySpan } from '../day-spans.ts'
+import { ArrivedDays } from './days.ts'
 
 /**
  * A parser beside which somebody counts: what passes by is counted for its file, and counts once the file is in.

@@ -1,13 +1,13 @@
 import * as z from 'zod'
-import type { FileStage } from '../ingest.ts'
-import type { Reason, Receipt } from '../ledger/receipt.ts'
-import { milliseconds } from '../options.ts'
-import { Sink } from '../sink/sink.ts'
-import type { Source } from '../source/source.ts'
-import type { MissingDay, Wanted } from './backfill-days.ts'
-import * as f from './fields.ts'
-import { type ReportStatus, readingType } from './reports.ts'
-import { SmtClient } from './smt-client.ts'
+import type { FileStage } from '../../ingest.ts'
+import type { Reason, Receipt } from '../../ledger/receipt.ts'
+import { milliseconds } from '../../options.ts'
+import { Sink } from '../../sink/sink.ts'
+import type { Source } from '../../source/source.ts'
+import * as f from '../fields.ts'
+import { type ReportStatus, readingType } from '../reports.ts'
+import { SmtClient } from '../smt-client.ts'
+import type { MissingDay, Wanted } from './days.ts'
 
 /** A report that SMT was asked for. Plain JSON: keep it, to go on after a restart. */
 export interface BackfillRequest {

@@ -4,15 +4,15 @@ import { type IngestOptions, ingest } from '../ingest.ts'
 import { type Reason, type Receipt, reasonOf } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { Source } from '../source/source.ts'
-import { Arrivals } from './arrivals.ts'
-import { asksFor, type MissingDay, missingDays, requestsFor, type Wanted } from './backfill-days.ts'
+import { Arrivals } from './backfill/arrivals.ts'
+import { asksFor, type MissingDay, missingDays, requestsFor, type Wanted } from './backfill/days.ts'
 import {
   type BackfillOptions,
   type BackfillReport,
   type BackfillRequest,
   type BackfillSettings,
   backfillSchema
-} from './backfill-options.ts'
+} from './backfill/options.ts'
 import type { ReportStatus } from './reports.ts'
 
 /**
@@ -124,12 +124,15 @@ class Backfill {
       await pause(Math.min(pollMs, left), undefined, { signal }).catch(cause => {
         throw new AbortError({ cause })
       })
+      // Said before the look began: a file that came before its report was said to be done is seen by this one.
+      const isSettled = this.#requests.every(request => this.#isClosed(request))
       const isNew = await this.#look(source)
       if ((await this.#missing()).length === 0) return
+      if (isSettled) {
+        quiet = isNew ? 0 : quiet + 1
+        if (quiet >= quietPolls || this.#requests.every(({ status }) => status === 'failed')) return
+      }
       for (const request of this.#requests) await this.#ask(request)
-      const isSettled = this.#requests.every(request => this.#isClosed(request))
-      quiet = isNew || !isSettled ? 0 : quiet + 1
-      if (isSettled && (quiet >= quietPolls || this.#requests.every(({ status }) => status === 'failed'))) return
     }
   }
 
