@@ -49,6 +49,7 @@ export { SinkStream } from './sink/sink-stream.ts'
 
 // Who joins the stages?
 export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
+export { type EnvStages, stagesFromEnv } from './stages-from-env.ts'
 export { type WatchOptions, watch } from './watch.ts'
 
 // What can go wrong?
@@ -62,6 +63,7 @@ export {
   errorCodes,
   findIngestError,
   IngestError,
+  maskEsiids,
   ParseError,
   type RowCode,
   SinkError,

@@ -11,9 +11,9 @@ import { AbortError, ConfigError, DecryptError, type ErrorCode, findIngestError,
 import { intervalJson } from '../interval-json.ts'
 import { type EntryAccount, FileAccount } from '../parse/file-account.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
+import { buildDecryptor, type KeyFlags } from '../settings.ts'
 import { LocalDays } from './local-days.ts'
 import { errorJson, many, number, printError, say, sayJson, signatureText } from './print.ts'
-import { buildDecryptor, type KeyFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Flags of `inspect`. */

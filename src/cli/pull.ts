@@ -1,9 +1,9 @@
 import { ConfigError, findIngestError, IngestError } from '../errors.ts'
 import { type IngestOptions, ingest } from '../ingest.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
+import { buildDecryptor, buildSink, buildSources, type KeyFlags, type SourceFlags } from '../settings.ts'
 import type { Sink } from '../sink/sink.ts'
 import type { Source } from '../source/source.ts'
-import { buildDecryptor, buildSink, buildSources, type KeyFlags, type SourceFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 import { Tally } from './tally.ts'
 

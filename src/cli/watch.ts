@@ -1,9 +1,9 @@
 import { findIngestError } from '../errors.ts'
 import { IntervalParser } from '../parse/interval-parser.ts'
+import { buildDecryptor, buildSink, buildSources } from '../settings.ts'
 import { watch as watchSource } from '../watch.ts'
 import { errorJson, printError, sayJson } from './print.ts'
 import type { TakeFlags } from './pull.ts'
-import { buildDecryptor, buildSink, buildSources } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 import { Tally } from './tally.ts'
 
