@@ -19,6 +19,32 @@ const catalogue = {
   ABORTED: run(true, 'Run again; whatever was not committed starts afresh.'),
   UNEXPECTED: file(true, 'This is a fault of the program; report it with its cause.'),
 
+  API_WRONG_PLACE: run(
+    false,
+    'Ask SMT from the server whose address is on its allow list, never from Vercel, an edge runtime or a browser.'
+  ),
+  API_CONNECT: run(true, 'Check the base URL, the name service and the network of this machine, then run again.'),
+  API_TLS: run(
+    false,
+    'Check the clock of this machine and whether something stands between it and SMT; the certificate does not hold.'
+  ),
+  API_TIMEOUT: run(
+    true,
+    'Ask SMT whether the address of this machine is on its allow list: to others it keeps silent. Else run again.'
+  ),
+  API_DISCONNECTED: run(true, 'The connection broke before the answer was whole; run again.'),
+  API_GATEWAY: run(true, 'SMT, or a gateway before it, could not answer; run again later.'),
+  API_RATE_LIMIT: run(true, 'SMT wants fewer calls; wait as long as retryAfterMs says, then run again.'),
+  API_NOT_ADMITTED: run(false, 'Ask SMT whether the address of this machine is on its allow list.'),
+  API_REDIRECT: run(false, 'Correct the base URL; nothing is sent to where an answer points.'),
+  API_CREDENTIALS: run(false, 'Check user name and password of the API service account; they are not tried again.'),
+  API_UNAUTHORIZED: run(
+    false,
+    'Check that requestorID is the user name of the token, and that an agreement for the meter is active.'
+  ),
+  API_REFUSED: run(false, 'Correct what the message names; SMT would refuse the same call again.'),
+  API_ANSWER: run(false, 'SMT answered what it is not known to answer; report the message to us.'),
+
   SFTP_CONNECT: run(true, 'Check host and port, and whether the server admits the address of this machine.'),
   SFTP_HOST_KEY_UNKNOWN: run(
     false,
@@ -157,6 +183,14 @@ const catalogue = {
     false,
     'The parts of the feed do not stand where they can be put together; report the file to us.'
   ),
+  PARSE_JSON: file(
+    false,
+    'The JSON is damaged, cut off, not UTF-8 or too long in one piece; ask for the answer again.'
+  ),
+  PARSE_READ_LIST: file(
+    false,
+    'The parts of the JSON answer do not stand where they can be put together; report the answer’s shape to us.'
+  ),
   PARSE_LINE_TOO_LONG: file(false, 'A line is longer than any row can be; the file is not what its header says.'),
   PARSE_TOO_MANY_REJECTS: file(
     false,
@@ -208,6 +242,10 @@ const catalogue = {
   ROW_AMBIGUOUS_HOUR: row(
     'the row may belong to either pass of the repeated autumn hour',
     'The repeated autumn hour is out of order here, so nobody can tell its two passes apart; take the file as SMT sent it.'
+  ),
+  ROW_BAD_LIST: row(
+    'the day’s list of readings does not fit the day',
+    'The list has more or fewer positions than the day can have, or gaps that leave its order open; ask for the CSV report.'
   ),
   ROW_BAD_KWH: row(
     'kWh is not a plain decimal number',

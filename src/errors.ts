@@ -48,6 +48,35 @@ export class IngestError extends Error {
 
 /** An option, or a combination of options, that cannot work. */
 export class ConfigError extends IngestError {}
+/** What is known of a call to SMT's REST side that failed. */
+export interface ApiErrorPlace extends ErrorPlace {
+  /** The HTTP status, when there was an answer. */
+  readonly status?: number | undefined
+  /** Milliseconds that SMT asked to wait for. */
+  readonly retryAfterMs?: number | undefined
+  /** The answer's body: JSON as values, anything else as text. */
+  readonly body?: unknown
+}
+
+/** SMT's REST side could not be asked, refused, or answered what it must not. `file` is the address that was asked. */
+export class ApiError extends IngestError {
+  readonly status: number | undefined
+  readonly retryAfterMs: number | undefined
+  readonly #body: unknown
+
+  constructor(code: ErrorCode, what: string, { status, retryAfterMs, body, ...place }: ApiErrorPlace = {}) {
+    super(code, what, place)
+    this.status = status
+    this.retryAfterMs = retryAfterMs
+    this.#body = body
+  }
+
+  /** The answer's body. It may name a customer, so it is not printed with the error. */
+  get body(): unknown {
+    return this.#body
+  }
+}
+
 /** Listing, connecting, reading or verifying at a source failed. */
 export class SourceError extends IngestError {}
 /** An OpenPGP message could not be opened, or must not be. */

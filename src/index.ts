@@ -1,3 +1,8 @@
+// Who asks Smart Meter Texas?
+export type { ApiAnswer } from './auth/answer-body.ts'
+export { type CallOptions, SmtAuth, type SmtAuthOptions } from './auth/smt-auth.ts'
+export type { AccessToken } from './auth/token.ts'
+
 // Where do files come from?
 export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
 export type { DisposeOption } from './source/disposal.ts'
@@ -55,6 +60,8 @@ export { type WatchOptions, watch } from './watch.ts'
 // What can go wrong?
 export {
   AbortError,
+  ApiError,
+  type ApiErrorPlace,
   adviceFor,
   ConfigError,
   DecryptError,

@@ -2,6 +2,7 @@ import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
 import { looksLikeGreenButton } from './green-button/recognise.ts'
 import { type BoundLayout, bindLayout, type IntervalLayout, showHeader, unverifiedLayout } from './layouts.ts'
+import { isJson, looksLikeReadList, READ_LIST_HEAD } from './read-list/recognise.ts'
 import { NEAR, unopened } from './unopened.ts'
 
 const [LF, CR] = [10, 13]
@@ -26,6 +27,7 @@ export interface EntryHead {
 export type EntryKind =
   | { readonly kind: 'intervals'; readonly layout: BoundLayout; readonly head: EntryHead }
   | { readonly kind: 'green-button' }
+  | { readonly kind: 'read-list' }
   | { readonly kind: 'unknown'; readonly header: string }
 
 /** Where an entry stands, for errors and for what its name promises. */
@@ -79,10 +81,11 @@ export function classify(bytes: Uint8Array, complete: boolean, place: EntryPlace
   if (unverified) throw headError(place, 'LAYOUT_UNVERIFIED', `the layout is ${unverified}`)
   const bound = bindLayout(cells, place.layouts)
   if ('layout' in bound) return { kind: 'intervals', layout: bound, head }
-  const wanted = head.line.trimStart().startsWith('<') ? XML_HEAD : NEAR
+  const wanted = head.line.trimStart().startsWith('<') ? XML_HEAD : isJson(head.line) ? READ_LIST_HEAD : NEAR
   if (!enough && bytes.length < wanted) return undefined
   refuseOtherKinds(start, head.line, place)
   if (looksLikeGreenButton(latin1(start.subarray(0, XML_HEAD)))) return { kind: 'green-button' }
+  if (looksLikeReadList(latin1(start.subarray(0, READ_LIST_HEAD)))) return { kind: 'read-list' }
   const separator = otherSeparator(head.line, place.layouts)
   if (separator) {
     throw headError(place, 'PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)

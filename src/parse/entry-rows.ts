@@ -33,6 +33,7 @@ export class EntryRows {
   /** Rows that the core did not read itself. */
   #odd = 0
   #repeatedHeader = 0
+  #assumed = 0
   readonly #blank = { missing: 0, placeholder: 0 }
 
   constructor(start: EntryStart) {
@@ -52,6 +53,11 @@ export class EntryRows {
   takeBlank(outcome: 'missing' | 'placeholder'): void {
     this.#odd++
     this.#blank[outcome]++
+  }
+
+  /** A meter-day lists the hour that autumn repeats once, and its rows were placed as the first pass. */
+  assumeFirstPass(): void {
+    this.#assumed++
   }
 
   #place(row: RowCells, offset: number): void {
@@ -115,7 +121,7 @@ export class EntryRows {
       consumption: units.consumption / UNITS,
       surplusGeneration: units.surplusGeneration / UNITS
     }
-    const quality = { estimated, kwh, first, last, ambiguousHourAssumed: this.#hours.assumed, repeats }
+    const quality = { estimated, kwh, first, last, ambiguousHourAssumed: this.#hours.assumed + this.#assumed, repeats }
     const rejects = this.#rejects.toSorted((a, b) => a.line - b.line)
     return { rows: this.#counts(), rejects, quality }
   }

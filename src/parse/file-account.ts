@@ -69,7 +69,7 @@ export interface EntryAccount extends EntryLabel {
   readonly bytes: number
   /** CRC-32 of the unpacked bytes as eight hex digits; null outside an archive, which has none to compare with. */
   readonly crc32: string | null
-  /** The layout its header was found to be; `green-button` for a feed, which has none. */
+  /** The layout its header was found to be; `green-button` or `read-list` where there is none. */
   readonly layout: string | null
   /** The first line of an unhandled entry, cut short, long numbers masked. */
   readonly header: string | null

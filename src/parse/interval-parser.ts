@@ -16,7 +16,7 @@ import { type IntervalLayout, knownLayouts } from './layouts.ts'
 import { ScanCore } from './scan-core.ts'
 
 /** Grows when the same bytes would give other rows. Kept with every entry in the ledger. */
-export const PARSER_VERSION = 2
+export const PARSER_VERSION = 3
 
 /** Bytes of a file that are read after it failed. */
 const MOST_READ_ON = 64 * 1024 * 1024
@@ -82,8 +82,8 @@ const schema = z.strictObject({
 })
 
 /**
- * Reads the intervals of opened files: ZIP archives (told by their first bytes), plain CSV, header by header, or Green
- * Button XML.
+ * Reads the intervals of opened files: ZIP archives (told by their first bytes), plain CSV, header by header, Green
+ * Button XML, or the JSON of SMT's REST API.
  *
  * In: opened bytes of one file. Out: batches of intervals, in file order but for the repeated autumn hour, and last one
  * {@link FileAccount}.
@@ -163,6 +163,10 @@ export class IntervalParser implements AsyncDisposable {
       const { GreenButtonScanner } = await import('./green-button/scanner.ts')
       scanner = new GreenButtonScanner(start, this.#options.greenButton)
       yield* scanner.push(bytes)
+    } else if (kind.kind === 'read-list') {
+      const { ReadListScanner } = await import('./read-list/scanner.ts')
+      scanner = new ReadListScanner(start)
+      yield* scanner.push(bytes)
     }
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
       size += next.value.length
@@ -180,7 +184,7 @@ export class IntervalParser implements AsyncDisposable {
     const place = { file: file?.path }
     if (used.length > 0 && rows.read === 0) {
       const [{ name, layout }] = used as [EntryAccount]
-      const what = layout === 'green-button' ? 'a Green Button feed and no reading' : 'a header and no row'
+      const what = (layout !== null && emptyKinds[layout]) || 'a header and no row'
       throw new ParseError('PARSE_NO_ROWS', what, { ...place, entry: name })
     }
     if (used.length === 0 && file && promisesIntervals(file.name)) {
@@ -194,6 +198,16 @@ export class IntervalParser implements AsyncDisposable {
     const first = entries.find(entry => entry.rejects.length > 0)
     throw tooManyRejects(rejects, rows, { ...place, entry: first?.name })
   }
+}
+
+/** Formats that have no header, and so no layout but themselves: what one is that holds no reading. */
+const emptyKinds: Readonly<Record<string, string>> = {
+  'green-button': 'a Green Button feed and no reading',
+  'read-list': 'an answer of interval reads and no reading'
+}
+
+function isFormat(kind: EntryAccount['kind'] | 'green-button' | 'read-list'): kind is 'green-button' | 'read-list' {
+  return kind in emptyKinds
 }
 
 /**
@@ -234,11 +248,11 @@ function accountOf(
   const scanned = scanner?.counts() ?? { rows: noRows, rejects: [], quality: noQuality }
   return {
     ...label,
-    kind: kind.kind === 'green-button' ? 'intervals' : kind.kind,
+    kind: isFormat(kind.kind) ? 'intervals' : kind.kind,
     outcome: scanner ? 'used' : 'unhandled',
     bytes,
     crc32: entry.crc32 === undefined ? null : entry.crc32.toString(16).padStart(8, '0'),
-    layout: kind.kind === 'intervals' ? kind.layout.layout.name : kind.kind === 'green-button' ? kind.kind : null,
+    layout: kind.kind === 'intervals' ? kind.layout.layout.name : isFormat(kind.kind) ? kind.kind : null,
     header: kind.kind === 'unknown' ? kind.header : null,
     ...scanned
   }

@@ -10,6 +10,7 @@ export {
   greenButtonChunks,
   makeGreenButton
 } from './green-button.ts'
+export { type IntervalAnswer, type IntervalAnswerOptions, makeIntervalAnswer } from './interval-answers.ts'
 export {
   type Direction,
   type MeterDay,
@@ -53,6 +54,8 @@ export type { WriteFile } from './post.ts'
 
 // Servers that speak the real protocol, and the line to them.
 
+export { type Certificate, type CertificateOptions, makeCertificate } from './certificate.ts'
+export { FakeSmt, type FakeSmtOptions } from './fake-smt.ts'
 export { FaultProxy, type FaultProxyOptions, type LineFault } from './fault-proxy.ts'
 export {
   type OpenSshServer,
@@ -63,3 +66,6 @@ export {
 export type { SftpFaults, SftpRequest } from './sftp-answers.ts'
 export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser } from './sftp-server.ts'
 export type { ServedFile } from './sftp-tree.ts'
+export type { AdmittedCall, SmtAnswer, SmtCall, SmtEndpoint } from './smt-call.ts'
+export { htmlPage, type SmtFault, SmtFaults, tooManyRequests, unavailable } from './smt-faults.ts'
+export type { FakeToken, SmtUser, TokenStyle } from './smt-tokens.ts'

@@ -1,0 +1,91 @@
+import { ApiError } from '../errors.ts'
+import { type Credential, resolveCredential } from '../options.ts'
+import { readAnswer } from './answer-body.ts'
+import { CallLimit } from './call-limit.ts'
+import { refusal } from './failures.ts'
+import type { Http } from './http.ts'
+import { withRetries } from './retry.ts'
+import { SharedFlight } from './shared-flight.ts'
+import { type AccessToken, claimedStatus, isFresh, readToken } from './token.ts'
+
+interface LoginSettings {
+  readonly address: string
+  readonly http: Http
+  readonly username: string
+  readonly password: Credential<string | Uint8Array>
+  readonly renewBeforeMs: number
+  readonly deadlineMs: number
+  readonly retries: number
+  readonly maxRetryAfterMs: number
+  readonly now: () => number
+}
+
+/** The longest answer to a login. */
+const MOST_BYTES = 64 * 1024
+
+/** Keeps one token, and fetches the next one once for all who wait for it. */
+export class TokenKeeper {
+  readonly #settings: LoginSettings
+  readonly #flight = new SharedFlight(signal => this.#logIn(signal))
+  #token: AccessToken | undefined
+
+  constructor(settings: LoginSettings) {
+    this.#settings = settings
+  }
+
+  async fresh(signal: AbortSignal): Promise<AccessToken> {
+    signal.throwIfAborted()
+    const { now, renewBeforeMs } = this.#settings
+    if (this.#token !== undefined && isFresh(this.#token, now(), renewBeforeMs)) return this.#token
+    return this.#flight.join(signal)
+  }
+
+  /** SMT does not take this token any more. One that came later is none of its business. */
+  discard(token: AccessToken): void {
+    if (this.#token === token) this.#token = undefined
+  }
+
+  forget(): void {
+    this.#token = undefined
+  }
+
+  async #logIn(signal: AbortSignal): Promise<AccessToken> {
+    const { address, deadlineMs, retries, maxRetryAfterMs } = this.#settings
+    const limit = new CallLimit({ signals: [signal], deadlineMs, address })
+    try {
+      const password = await this.#password()
+      const login = () => this.#askOnce(password, limit.signal)
+      const settings = { retries, maxRetryAfterMs, signal: limit.signal, mayRetry: () => true }
+      const token = await withRetries(login, settings)
+      this.#token = token
+      return token
+    } finally {
+      limit.release()
+    }
+  }
+
+  async #askOnce(password: string, signal: AbortSignal): Promise<AccessToken> {
+    const { address, http, username, now } = this.#settings
+    const answer = await http.post(address, { headers: {}, body: JSON.stringify({ username, password }), signal })
+    const receivedAt = now()
+    const secrets = [password, JSON.stringify(password).slice(1, -1)]
+    const { status, body } = await readAnswer(answer, { maxBytes: MOST_BYTES, isLogin: true, secrets })
+    const claimed = claimedStatus(body) ?? status
+    if (claimed !== status && claimed !== 200) throw refusal({ ...answer, status: claimed, body, isLogin: true })
+    return readToken(body, receivedAt, address)
+  }
+
+  async #password(): Promise<string> {
+    const { address, password } = this.#settings
+    let bytes: string | Uint8Array
+    try {
+      bytes = await resolveCredential(password)
+    } catch (cause) {
+      throw new ApiError('API_CREDENTIALS', 'the function given as `password` failed', { file: address, cause })
+    }
+    const text = Buffer.from(bytes).toString('utf8')
+    if (text === '')
+      throw new ApiError('API_CREDENTIALS', 'the password is empty, so nothing was sent', { file: address })
+    return text
+  }
+}
