@@ -1,16 +1,18 @@
 import { IngestError, stagesFromEnv } from '@intelliwatt/smt-ingest'
 import type { FastifyInstance } from 'fastify'
+import { appFromEnv } from './app-link.ts'
 import { loggerOptions } from './log.ts'
 import { buildServer } from './server.ts'
 import { isLoopback, readSettings } from './settings.ts'
+import { smtFromEnv } from './smt-from-env.ts'
 
 /** Starts the daemon as the environment says, and ends it at SIGTERM or SIGINT. A second one ends it at once. */
 async function main(env: NodeJS.ProcessEnv): Promise<void> {
   const settings = readSettings(env)
   const { host, port, logLevel } = settings
   const stages = await stagesFromEnv(env)
-  const meterInfo = async () => ({ status: 503, body: { ok: false, error: 'smt_api_not_configured' } })
-  const app = await buildServer({ ...settings, stages, meterInfo, logger: loggerOptions(logLevel, env) })
+  const calls = { smt: undefined, auth: undefined, ...smtFromEnv(env), app: appFromEnv(env) }
+  const app = await buildServer({ ...settings, ...calls, stages, logger: loggerOptions(logLevel, env) })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop(app, signal))
   process.on('uncaughtException', error => {
     app.log.fatal({ err: error }, 'ended by an error that nobody caught')

@@ -1,16 +1,22 @@
 import rateLimit from '@fastify/rate-limit'
-import type { EnvStages } from '@intelliwatt/smt-ingest'
+import type { EnvStages, SmtAuth } from '@intelliwatt/smt-ingest'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { meterInfo } from './meter-info.ts'
+import { type ProxyOptions, proxy } from './proxy.ts'
 import { ReadinessCheck } from './readiness.ts'
 import { Runs, watching } from './runs.ts'
 import { Secrets } from './secrets.ts'
-import { type TriggerOptions, trigger } from './trigger.ts'
+import { type TriggerBody, trigger } from './trigger.ts'
 
-export interface ServerOptions extends Pick<TriggerOptions, 'meterInfo'> {
+export interface ServerOptions extends Omit<ProxyOptions, 'tokens'> {
   /** From where to where. The server closes them. */
   readonly stages: EnvStages
   /** Without one of them nobody may trigger anything. */
   readonly secrets: readonly string[]
+  /** Who logs in for `smt`. The server closes it. */
+  readonly auth: SmtAuth | undefined
+  /** Without one nobody may call SMT. */
+  readonly proxyToken: string | undefined
   /** From one look at the source to the next, where no other process may have the store; 0 for never. */
   readonly watchEveryMs: number
   /** How long what is under way may take once the server is closed. */
@@ -27,15 +33,12 @@ const MOST_BYTES = 64 * 1024
 
 /** The server with every path and limit, not yet listening. Closing it ends the runs and closes the stages. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
-  const { stages, secrets, graceMs, watchEveryMs, meterInfo, requestsPerMinute = 120 } = options
+  const { stages, secrets, proxyToken = '', graceMs, watchEveryMs, requestsPerMinute = 120, ...calls } = options
   const app = makeServer(options)
   const runs = new Runs({ ...stages, graceMs, log: app.log })
   const readiness = new ReadinessCheck({ ...stages, listedAt: () => runs.listedAt })
   if (stages.store !== 'postgres' && watchEveryMs > 0) watch(app, runs, watchEveryMs)
-  app.addHook('onClose', async () => {
-    await runs.stop()
-    await Promise.all([stages.source.close(), stages.decryptor.close(), stages.sink.close()])
-  })
+  closeInOrder(app, runs, options)
 
   await app.register(rateLimit, {
     max: requestsPerMinute,
@@ -47,7 +50,9 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     const readable = await readiness.check()
     return reply.code(readable.ok ? 200 : 503).send(readable)
   })
-  await app.register(trigger, { runs, secrets: new Secrets(secrets), meterInfo })
+  const askMeter = (body: TriggerBody) => meterInfo(body, { ...calls, log: app.log })
+  await app.register(trigger, { runs, secrets: new Secrets(secrets), meterInfo: askMeter })
+  await app.register(proxy, { ...calls, tokens: new Secrets([proxyToken]) })
   return app
 }
 
@@ -91,6 +96,22 @@ function outcomeOf({ code, statusCode = 500 }: FastifyError): readonly [status: 
   if (statusCode === 400) return [400, 'invalid_json']
   if (statusCode < 500) return [statusCode, 'bad_request']
   return [500, `webhook error: ${code ?? 'UNEXPECTED'}`]
+}
+
+/** Runs and calls of SMT that are under way get their time to end; then everything is closed. */
+function closeInOrder(app: FastifyInstance, runs: Runs, { stages, auth, graceMs }: ServerOptions): void {
+  let stopped: Promise<void> | undefined
+  let cut: NodeJS.Timeout | undefined
+  app.addHook('preClose', async () => {
+    stopped = runs.stop()
+    cut = setTimeout(() => void auth?.close(), graceMs)
+  })
+  // Called once every request that was under way has its answer.
+  app.addHook('onClose', async () => {
+    await stopped
+    clearTimeout(cut)
+    await Promise.all([stages.source, stages.decryptor, stages.sink, auth].map(opened => opened?.close()))
+  })
 }
 
 /** Asks for a run again and again, from when the server listens until it is closed. */

@@ -11,6 +11,8 @@ export interface Settings {
   readonly secrets: readonly string[]
   /** Who sends this may use the proxy paths; without it nobody may. */
   readonly proxyToken: string | undefined
+  /** The retailer’s PUCT number where a call of the app names none. @default 10052 */
+  readonly puctNumber: number
   /** From one look at the source to the next, where the daemon watches too; 0 for never. @default 60000 */
   readonly watchEveryMs: number
   /** How long what is under way may take once the daemon is asked to stop. @default 60000 */
@@ -28,6 +30,7 @@ const schema = z.object({
   INTELLIWATT_WEBHOOK_SECRET: z.string().optional(),
   DROPLET_WEBHOOK_SECRET: z.string().optional(),
   SMT_PROXY_TOKEN: z.string().optional(),
+  SMT_REP_PUCT_OVERRIDE: wholeNumber(1, 999_999).default(10_052),
   SMT_WATCH_SECONDS: wholeNumber(0, 86_400).default(60),
   SMT_GRACE_SECONDS: wholeNumber(0, 600).default(60),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info')
@@ -51,6 +54,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     port: data.PORT,
     secrets,
     proxyToken: data.SMT_PROXY_TOKEN,
+    puctNumber: data.SMT_REP_PUCT_OVERRIDE,
     watchEveryMs: data.SMT_WATCH_SECONDS * 1000,
     graceMs: data.SMT_GRACE_SECONDS * 1000,
     logLevel: data.LOG_LEVEL
