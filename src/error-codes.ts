@@ -43,6 +43,9 @@ const catalogue = {
     'Check that requestorID is the user name of the token, and that an agreement for the meter is active.'
   ),
   API_REFUSED: run(false, 'Correct what the message names; SMT would refuse the same call again.'),
+  API_FAULT: file(false, 'SMT took the call and did not do it; correct what its words in the message name.'),
+  API_NO_DATA: file(true, 'SMT has nothing for this meter and these days yet; ask again later.'),
+  API_UNCERTAIN: run(false, 'SMT may have done it: look it up in its lists before asking again.'),
   API_ANSWER: run(false, 'SMT answered what it is not known to answer; report the message to us.'),
 
   SFTP_CONNECT: run(true, 'Check host and port, and whether the server admits the address of this machine.'),

@@ -3,6 +3,22 @@ export type { ApiAnswer } from './auth/answer-body.ts'
 export { type CallOptions, SmtAuth, type SmtAuthOptions } from './auth/smt-auth.ts'
 export type { AccessToken } from './auth/token.ts'
 
+// What can be asked?
+export type { Agreement, AgreementEsiids, AgreementRequested, NewAgreement } from './auth/agreements.ts'
+export { backfill } from './auth/backfill.ts'
+export type { MissingDay, Wanted } from './auth/backfill-days.ts'
+export type { BackfillOptions, BackfillReport, BackfillRequest } from './auth/backfill-options.ts'
+export type { DaySpan } from './auth/day-spans.ts'
+export type { EndpointName } from './auth/endpoints.ts'
+export type { IntervalAnswersQuery } from './auth/interval-answers.ts'
+export type { MeterInfo } from './auth/meter-info.ts'
+export type { OnDemandRead } from './auth/on-demand.ts'
+export type { DailyRead, MonthlyBill, ReadsQuery } from './auth/reads.ts'
+export type { SmtRecord } from './auth/records.ts'
+export type { Acknowledgement, IntervalReportRequest, ReportStatus } from './auth/reports.ts'
+export { SmtClient, type SmtClientOptions } from './auth/smt-client.ts'
+export type { NewSubscription, Subscription, SubscriptionRequested } from './auth/subscriptions.ts'
+
 // Where do files come from?
 export { DirectorySource, type DirectorySourceOptions } from './source/directory-source.ts'
 export type { DisposeOption } from './source/disposal.ts'
@@ -51,6 +67,7 @@ export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerRecord, RecordQuer
 export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
 export { type Closing, type Committed, Sink, type SinkTransaction } from './sink/sink.ts'
 export { SinkStream } from './sink/sink-stream.ts'
+export type { StoredDay, StoredDaysQuery } from './sink/stored-days.ts'
 
 // Who joins the stages?
 export { type FileStage, type IngestOptions, ingest } from './ingest.ts'

@@ -10,11 +10,13 @@ import { DuckDbLedger, fileId, replayOthers, settleIn } from './duckdb/ledger.ts
 import { mergePieces } from './duckdb/merge.ts'
 import { DuckDbStaging, type Piece } from './duckdb/staging.ts'
 import { DuckDbStore, guarded, inTransaction, type Sql, type Values } from './duckdb/store.ts'
+import { storedDays } from './duckdb/stored-days.ts'
 import { OpenedOnce } from './opened-once.ts'
 import { exportParquet, type ParquetExportOptions } from './parquet/export.ts'
 import type { ParquetManifest } from './parquet/manifest.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
 import { entryColumns } from './sql-columns.ts'
+import type { StoredDay, StoredDaysQuery } from './stored-days.ts'
 
 export type { ParquetExportOptions } from './parquet/export.ts'
 export type { ExportedFile, ParquetManifest } from './parquet/manifest.ts'
@@ -73,6 +75,10 @@ export class DuckDbSink extends Sink {
    */
   async exportParquet(options: ParquetExportOptions): Promise<ParquetManifest> {
     return exportParquet(options, async (place, work) => takeSnapshot(await this.#store.get(), place, work))
+  }
+
+  override async storedDays(query: StoredDaysQuery): Promise<readonly StoredDay[]> {
+    return storedDays(await this.#store.get(), query)
   }
 
   override async close(): Promise<void> {

@@ -13,6 +13,7 @@ import type { FileAccount } from '../parse/file-account.ts'
 import type { IngestFile, PassedOver } from '../source/source.ts'
 import { OpenedOnce } from './opened-once.ts'
 import { SinkStream } from './sink-stream.ts'
+import type { StoredDay, StoredDaysQuery } from './stored-days.ts'
 
 /** What a commit knows beside the account. */
 export interface Closing {
@@ -85,6 +86,14 @@ export abstract class Sink implements AsyncDisposable {
     const receipt = passedOver(file)
     const { known } = await (await this.ledger()).passOver(file, receipt)
     return { ...receipt, known }
+  }
+
+  /**
+   * How many intervals the store has of each meter, direction and local day; those of which it has none are left out. Undefined
+   * where a sink cannot say: it need not be able to.
+   */
+  async storedDays(_query: StoredDaysQuery): Promise<readonly StoredDay[] | undefined> {
+    return undefined
   }
 
   /** Ends what is under way, whose files go back, and closes what is open. The next use opens it anew. */
