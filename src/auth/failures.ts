@@ -29,6 +29,13 @@ export function connectionError(cause: unknown, address: string, settings: HttpS
   return fail('API_DISCONNECTED', code === '' ? 'the connection broke' : `the connection broke (${code})`)
 }
 
+/** An answer that comes, but in no time that anybody has. */
+export function tooSlow(address: string, minBytesPerSecond: number): ApiError {
+  return new ApiError('API_TIMEOUT', `the answer came slower than ${minBytesPerSecond} bytes a second`, {
+    file: address
+  })
+}
+
 /** Whether SMT cannot have seen anything of the call. */
 export function wasNeverSent({ cause }: ApiError): boolean {
   return ['UND_ERR_CONNECT_TIMEOUT', 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(codeOf(cause))

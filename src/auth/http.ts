@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Agent, Dispatcher } from 'undici'
-import { connectionError } from './failures.ts'
+import { connectionError, tooSlow } from './failures.ts'
 
 export interface HttpSettings {
   readonly connectTimeoutMs: number
   readonly headersTimeoutMs: number
   readonly bodyTimeoutMs: number
+  readonly minBytesPerSecond: number
   readonly dispatcher: Dispatcher | undefined
 }
 
@@ -52,7 +53,7 @@ export class Http {
         address,
         status: answer.statusCode,
         headers: answer.headers,
-        body: this.#translated(answer.body, address, signal)
+        body: this.#read(answer.body, address, signal)
       }
     } catch (cause) {
       signal.throwIfAborted()
@@ -73,9 +74,24 @@ export class Http {
     return this.#agent
   }
 
-  async *#translated(body: AsyncIterable<Uint8Array>, address: string, signal: AbortSignal) {
+  /** The bytes of an answer, with errors of ours; and one more for a server that answers too little to come to an end. */
+  async *#read(body: AsyncIterable<Uint8Array>, address: string, signal: AbortSignal) {
+    const { bodyTimeoutMs, minBytesPerSecond } = this.#settings
+    let bytes = 0
+    // What a slow reader takes to come back is no fault of the server.
+    let waitedMs = 0
+    let since = performance.now()
     try {
-      yield* body
+      for await (const chunk of body) {
+        bytes += chunk.byteLength
+        waitedMs += performance.now() - since
+        if (waitedMs >= bodyTimeoutMs) {
+          if (bytes * 1000 < minBytesPerSecond * waitedMs) throw tooSlow(address, minBytesPerSecond)
+          bytes = waitedMs = 0
+        }
+        yield chunk
+        since = performance.now()
+      }
     } catch (cause) {
       signal.throwIfAborted()
       throw connectionError(cause, address, this.#settings)

@@ -5,6 +5,7 @@ import { type Credential, credential, milliseconds, settle } from '../options.ts
 import { type ApiAnswer, beginStream, isSuccess, readAnswer, readRefusal, type Streamed } from './answer-body.ts'
 import { AuthorizedCall } from './authorized-call.ts'
 import { BaseUrl, faultOfBaseUrl } from './base-url.ts'
+import { bearerInterceptor } from './bearer-interceptor.ts'
 import { CallLimit } from './call-limit.ts'
 import { Http } from './http.ts'
 import { refuseWrongPlace } from './place.ts'
@@ -46,6 +47,11 @@ export interface SmtAuthOptions {
    * @default 60000
    */
   readonly bodyTimeoutMs?: number | undefined
+  /**
+   * Bytes per second that an answer must give while it is waited for, over each `bodyTimeoutMs`; 0 for any.
+   * @default 100
+   */
+  readonly minBytesPerSecond?: number | undefined
   /**
    * Greatest time for a call with all its attempts, up to the first bytes of an answer that is streamed, in milliseconds.
    * @default 300000
@@ -102,6 +108,7 @@ const schema = z.strictObject({
   connectTimeoutMs: milliseconds.default(10_000),
   headersTimeoutMs: milliseconds.default(60_000),
   bodyTimeoutMs: milliseconds.default(60_000),
+  minBytesPerSecond: z.number().nonnegative().default(100),
   deadlineMs: milliseconds.max(2 ** 31 - 1).default(300_000),
   retries: z.number().int().nonnegative().default(3),
   maxRetryAfterMs: z.number().int().nonnegative().default(60_000),
@@ -179,6 +186,16 @@ export class SmtAuth {
       await streamed?.rest.return?.()
       call.limit.release()
     }
+  }
+
+  /**
+   * For clients of your own: `new Agent().compose(auth.interceptor())` sends the token with calls of SMT's origin, and with no
+   * others. A first 401 is answered with a new token and the same call again, unless its body was a stream. Redirects and
+   * repetitions are the client's own affair.
+   */
+  interceptor(): Dispatcher.DispatcherComposeInterceptor {
+    const { origin, login } = this.#base
+    return bearerInterceptor({ origin, tokens: this.#tokens, limit: signal => this.#limit(login, signal) })
   }
 
   /** Ends every call that is under way, and all connections. */

@@ -11,8 +11,8 @@ export const LONGEST_LINE = 8192
 /** Bytes that the core takes at a time; what a cut row leaves behind fits beside them. */
 const PIECE = 128 * 1024
 
-/** Cores that wait for the next file. */
-const MOST_IDLE = 2
+/** Cores that wait for the next file at least; as many wait as were at work at the same time. */
+const FEWEST_IDLE = 2
 
 // What follows is numbered as in core/index.ts.
 
@@ -67,6 +67,8 @@ export interface RowCells {
 }
 
 const idle: ScanCore[] = []
+let atWork = 0
+let mostAtWork = FEWEST_IDLE
 
 /**
  * One running core: WebAssembly, compiled from `core/`. It knows rows, days and repeats, and nothing of files.
@@ -88,6 +90,8 @@ export class ScanCore {
     const at = idle.findIndex(core => core.#rows === batchRows && core.#lengths === lengths)
     const core = at < 0 ? new ScanCore(batchRows, lengths) : idle.splice(at, 1)[0]!
     core.#core.beginFile()
+    atWork += 1
+    mostAtWork = Math.max(mostAtWork, atWork)
     return core
   }
 
@@ -105,9 +109,10 @@ export class ScanCore {
   }
 
   release(): void {
+    atWork -= 1
     // The ones used last wait: files to come are most likely read in the same way.
     idle.push(this)
-    if (idle.length > MOST_IDLE) idle.shift()
+    if (idle.length > mostAtWork) idle.shift()
   }
 
   /** The rows of an entry come next, in these columns; without any, every row comes through {@link ScanCore.place}. */

@@ -2,8 +2,8 @@ import { createInflateRaw } from 'node:zlib'
 import type { ByteReader } from './byte-reader.ts'
 import type { MemberHeader } from './zip-format.ts'
 
-/** Where bench/parse stops improving: bigger pieces, fewer trips to the thread pool. */
-const LARGEST_CHUNK = 256 * 1024
+/** Where bench/e2e stops improving: bigger pieces, fewer trips to the thread pool. */
+const LARGEST_CHUNK = 1024 * 1024
 
 /** zlib gets a buffer of a chunk's size; thousands of small members need no large ones. */
 const SMALLEST_CHUNK = 2 * 1024

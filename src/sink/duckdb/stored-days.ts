@@ -6,9 +6,9 @@ const query = `
   WITH days AS (SELECT unnest($begins) AS begins, generate_subscripts($begins, 1) - 1 AS day)
   SELECT esiid, direction::VARCHAR AS direction, days.day, count(*) AS intervals
   FROM (
-    SELECT esiid, direction, epoch_ms(start) AS at FROM intervals
+    SELECT esiid, direction, epoch_ms(start) AS instant FROM intervals
     WHERE list_contains($esiids, esiid) AND epoch_ms(start) >= $from AND epoch_ms(start) < $until
-  ) ASOF JOIN days ON at >= days.begins
+  ) ASOF JOIN days ON instant >= days.begins
   GROUP BY ALL ORDER BY ALL`
 
 export async function storedDays(store: DuckDbStore, asked: StoredDaysQuery): Promise<StoredDay[]> {
