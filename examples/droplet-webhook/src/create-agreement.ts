@@ -80,7 +80,7 @@ async function take(step: Step, asked: Body, options: CreateOptions): Promise<Sa
 type AgreementFields = Extract<Step, { call: 'newAgreement' }>['fields']
 
 /** The first meter gets the retailer’s number and, where the caller did not know it, its own from the app. */
-async function completed(fields: AgreementFields, asked: Body, options: CreateOptions): Promise<object> {
+async function completed(fields: AgreementFields, asked: Body, options: CreateOptions): Promise<Body> {
   const { app, withMeters, puctNumber } = options
   const given = Number(asked.repPuctNumber ?? asked.rep_puct_number ?? Number.NaN)
   const PUCTRORNumber = Number.isInteger(given) && given > 0 ? given : puctNumber

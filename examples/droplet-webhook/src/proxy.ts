@@ -66,7 +66,7 @@ async function answer(body: Body, smt: SmtClient | undefined, action: Action, lo
     const error = findIngestError(cause)
     log.error({ err: error ?? cause }, 'a call of SMT failed')
     if (error instanceof ApiError && error.status !== undefined) {
-      const said = { ok: false, status: error.status, error: 'smt_request_failed', response: error.body ?? null }
+      const said = { ok: false, status: error.status, error: 'smt_request_failed', response: handedOn(error.body) }
       return { status: 502, body: said }
     }
     return { status: 500, body: { ok: false, error: 'Unexpected SMT proxy error', code: error?.code ?? 'UNEXPECTED' } }
@@ -180,8 +180,13 @@ async function whateverSaid(call: Promise<{ readonly status: number; readonly bo
     return ok({ status, response: body })
   } catch (error) {
     if (!(error instanceof ApiError) || error.status === undefined) throw error
-    return { status: 200, body: { ok: false, status: error.status, response: error.body ?? null } }
+    return { status: 200, body: { ok: false, status: error.status, response: handedOn(error.body) } }
   }
+}
+
+/** What SMT said when it refused: its JSON, or the beginning of what is none. */
+function handedOn(body: unknown): unknown {
+  return typeof body === 'string' ? { rawText: body.slice(0, 4096) } : (body ?? null)
 }
 
 function textOf(value: unknown): string {
