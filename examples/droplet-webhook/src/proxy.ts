@@ -24,7 +24,7 @@ type Action = (body: Body, smt: SmtClient) => Promise<Answer>
 export const proxy: FastifyPluginCallback<ProxyOptions> = (app, options, done) => {
   const { tokens, smt } = options
 
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('preParsing', async (request, reply) => {
     if (tokens.isEmpty) return reply.code(500).send({ ok: false, error: 'smt_proxy_token_not_configured' })
     const [, token] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? []
     if (!tokens.open(token?.trim())) return reply.code(401).send({ ok: false, error: 'unauthorized' })

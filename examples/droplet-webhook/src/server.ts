@@ -31,6 +31,9 @@ export interface ServerOptions extends Omit<ProxyOptions, 'tokens'> {
 /** Bytes of a request’s body. The largest that the app sends has about 2 KB. */
 const MOST_BYTES = 64 * 1024
 
+/** How many requests somebody has left is told to nobody; only to who has none left, when to come again. */
+const quiet = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false }
+
 /** The server with every path and limit, not yet listening. Closing it ends the runs and closes the stages. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { stages, secrets, proxyToken = '', graceMs, watchEveryMs, requestsPerMinute = 120, ...calls } = options
@@ -43,6 +46,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(rateLimit, {
     max: requestsPerMinute,
     timeWindow: 60_000,
+    addHeaders: quiet,
+    addHeadersOnExceeding: quiet,
     errorResponseBuilder: () => ({ statusCode: 429, code: 'RATE_LIMITED' })
   })
   for (const path of ['/', '/health', '/healthz']) app.get(path, (_, reply) => reply.type('text/plain').send('ok'))

@@ -63,8 +63,8 @@ export interface TriggerOptions {
 
 /** `POST /trigger/smt-now`, and `GET /runs/:id` to see what came of it. */
 export const trigger: FastifyPluginCallback<TriggerOptions> = (app, { runs, secrets, meterInfo }, done) => {
-  // Before the body is read: who has no secret is not listened to.
-  app.addHook('onRequest', async (request, reply) => {
+  // After the count of requests and before the body is read: who has no secret is not listened to.
+  app.addHook('preParsing', async (request, reply) => {
     const given = secretHeaders.map(name => request.headers[name]).find(value => value !== undefined && value !== '')
     if (!secrets.open(typeof given === 'string' ? given.trim() : undefined)) {
       return reply.code(401).send({ ok: false, error: 'unauthorized' })
