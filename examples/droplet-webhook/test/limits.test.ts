@@ -37,11 +37,22 @@ describe('a request', () => {
   test('of 10 MB is refused, with the secret and without, and the daemon stays up', async () => {
     const { env, folder } = await surroundings()
     const daemon = await startDaemon(env, folder)
+    // It says how long it is, and waits for what the server says.
+    for (const [given, status] of [
+      [secret, 413],
+      ['guessed', 401]
+    ]) {
+      const socket = connect(daemon.port)
+      const head = ['POST /trigger/smt-now HTTP/1.1', 'host: x', `x-intelliwatt-secret: ${given}`, 'connection: close']
+      socket.write(`${[...head, 'content-length: 10000000'].join('\r\n')}\r\n\r\n`)
+      expect(await saidUntilClosed(socket)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    }
     const body = JSON.stringify({ reason: 'user_refresh', userId: 'x'.repeat(10_000_000) })
-    expect(await daemon.trigger(body)).toMatchObject({ status: 413, json: { ok: false, error: 'body_too_large' } })
-    const unknown = await daemon.ask('/trigger/smt-now', { method: 'POST', body }).catch(() => undefined)
-    // The server may hang up while the rest is still on its way.
-    expect([401, undefined]).toContain(unknown?.status)
+    for (const headers of [{}, { 'x-intelliwatt-secret': secret }]) {
+      const answer = await daemon.ask('/trigger/smt-now', { method: 'POST', headers, body }).catch(() => undefined)
+      // The server may hang up while the rest is still on its way.
+      expect([401, 413, undefined]).toContain(answer?.status)
+    }
     expect((await daemon.ask('/health')).text).toBe('ok')
   })
 
