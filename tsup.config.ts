@@ -8,6 +8,8 @@ export default defineConfig({
   entry: {
     index: 'src/index.ts',
     'sink/duckdb': 'src/sink/duckdb.ts',
+    'sink/http': 'src/sink/http.ts',
+    'sink/http/receive': 'src/sink/http/receive.ts',
     'sink/ndjson': 'src/sink/ndjson.ts',
     'sink/postgres': 'src/sink/postgres.ts',
     'testing/index': 'src/testing/index.ts',
@@ -19,7 +21,15 @@ export default defineConfig({
   target: 'node20',
   platform: 'node',
   dts: {
-    entry: ['src/index.ts', 'src/sink/duckdb.ts', 'src/sink/ndjson.ts', 'src/sink/postgres.ts', 'src/testing/index.ts']
+    entry: [
+      'src/index.ts',
+      'src/sink/duckdb.ts',
+      'src/sink/http.ts',
+      'src/sink/http/receive.ts',
+      'src/sink/ndjson.ts',
+      'src/sink/postgres.ts',
+      'src/testing/index.ts'
+    ]
   },
   splitting: true,
   sourcemap: true,

@@ -5,7 +5,17 @@
 // Examples have no lock file: the packed package in it would be another one at every build. Versions that they name
 // are exact.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +25,8 @@ const out = join(root, '.ci/out')
 const npm = process.env.npm_execpath
 // Tools compare paths with what the system calls them.
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'smt-ingest-examples-')))
+// A PostgreSQL that root starts is another user's, who must get at its programs.
+chmodSync(folder, 0o755)
 
 try {
   const packages = readdirSync(join(root, 'examples')).filter(isPackage)

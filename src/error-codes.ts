@@ -282,7 +282,39 @@ const catalogue = {
     false,
     'The store holds quarter hours; take intervals of other lengths into a sink that says how long they are.'
   ),
-  SINK_ROW_EQUATION: file(false, 'The counts of rows do not add up; this is a fault of a stage, report it to us.')
+  SINK_ROW_EQUATION: file(false, 'The counts of rows do not add up; this is a fault of a stage, report it to us.'),
+
+  HTTP_UNREACHABLE: run(
+    true,
+    'The receiver could not be reached, or did not answer in time; check that it runs and its address, then run again.'
+  ),
+  HTTP_TLS: run(
+    false,
+    'The receiver’s certificate does not hold; have it renewed, or correct the host in the address.'
+  ),
+  HTTP_UNAUTHORIZED: run(false, 'The receiver refused the secret or token; compare both sides, and their clocks.'),
+  HTTP_BUSY: run(true, 'The receiver asked to be left alone for longer than may be waited; run again later.'),
+  HTTP_TOO_LARGE: run(false, 'Something on the way takes no body of this size; lower maxBytes.'),
+  HTTP_FAILED: run(true, 'The receiver failed, several times over; look at its log, then run again.'),
+  HTTP_ANSWER: run(false, 'The answer is not the receiver’s; check that the address is the one of its route.'),
+  HTTP_REFUSED: file(false, 'The receiver refuses what the file holds; look at its message and its log.'),
+  HTTP_PARTS_MISSING: file(true, 'The receiver no longer has what it was sent; the next run sends it again.'),
+  HTTP_NOT_STORED: file(
+    false,
+    'The receiver said yes and stored nothing; look at its log and at the window of days it takes, then retry the file.'
+  ),
+
+  RECEIVE_SIGNATURE: file(false, 'No secret of the receiver fits the message; give both sides the same one.'),
+  RECEIVE_TIMESTAMP: file(true, 'The message is from another time; set the clocks of both sides.'),
+  RECEIVE_TOO_LARGE: file(false, 'The message is larger than it may be; lower maxBytes or maxRows of the sender.'),
+  RECEIVE_TIMEOUT: file(true, 'The message did not arrive in time; the sender sends it again.'),
+  RECEIVE_BODY: file(
+    false,
+    'The message is not one of this protocol; use the same version of the package on both sides.'
+  ),
+  RECEIVE_FENCED: file(true, 'A later claim of the file is known; whoever has it goes on.'),
+  RECEIVE_PARTS_MISSING: file(true, 'Parts that the commit lists are not staged; the sender sends them again.'),
+  RECEIVE_OTHER_CONTENT: file(false, 'The file is in with other content; find out which of the two is right.')
 } as const satisfies Record<string, Meaning>
 
 /** The stable name of one problem. */

@@ -75,6 +75,8 @@ function outcomeLines(receipt: Receipt): string[] {
         many(rows.accepted, 'interval'),
         rows.replaced > 0 && `${number(rows.replaced)} replaced an older version`,
         rows.superseded > 0 && `${number(rows.superseded)} older than what is stored`,
+        (rows.undeliverable ?? 0) > 0 && `${number(rows.undeliverable!)} not deliverable`,
+        (rows.unconfirmed ?? 0) > 0 && `${number(rows.unconfirmed!)} that the receiver did not confirm`,
         rows.conflicts > 0 && `${number(rows.conflicts)} conflicts`,
         rows.missing > 0 && `${number(rows.missing)} missing`,
         rows.rejected > 0 && `${number(rows.rejected)} rejected`
@@ -102,7 +104,7 @@ export function isFailure(receipt: Receipt): boolean {
   if (disposal?.action === 'kept' && disposal.reason?.code !== 'PARTLY') return true
   if (known) return false
   const failed = state === 'seen' && reason?.code !== 'CHANGING' && !isPending(receipt)
-  return state === 'quarantined' || failed || (rows?.rejected ?? 0) > 0
+  return state === 'quarantined' || failed || (rows?.rejected ?? 0) > 0 || (rows?.unconfirmed ?? 0) > 0
 }
 
 /** Another worker has the file, or it failed in an earlier run and its next attempt is not due: nothing failed now. */

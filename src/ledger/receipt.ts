@@ -13,7 +13,7 @@ export interface LedgerFile {
   readonly modifiedAt: number
 }
 
-/** What the store did with the accepted rows; the first four add up to them. */
+/** What the store did with the accepted rows; all but `conflicts` add up to them. */
 export interface RowsStored {
   /** No reading stood there before. */
   readonly inserted: number
@@ -23,8 +23,18 @@ export interface RowsStored {
   readonly unchanged: number
   /** A newer version stands there, or stands in this very file. */
   readonly superseded: number
-  /** Same revision and flag, other kWh: counted beside the four, as a thing to look at. */
+  /** Same revision and flag, other kWh: counted beside the others, as a thing to look at. */
   readonly conflicts: number
+  /** The receiver has no place for them, so they were not sent. Left out by sinks that take every row. */
+  readonly undeliverable?: number
+  /** Sent to a receiver that did not say that it stored them. Left out by sinks that know. */
+  readonly unconfirmed?: number
+}
+
+/** How many rows a store accounts for. */
+export function rowsAccounted(stored: RowsStored): number {
+  const { inserted, replaced, unchanged, superseded, undeliverable = 0, unconfirmed = 0 } = stored
+  return inserted + replaced + unchanged + superseded + undeliverable + unconfirmed
 }
 
 /** Why a file is not in. */

@@ -11,7 +11,8 @@ import {
   type LedgerFile,
   payloadOf,
   type Receipt,
-  type RowsStored
+  type RowsStored,
+  rowsAccounted
 } from '../ledger/receipt.ts'
 import { FileAccount, rowsAddUp } from '../parse/file-account.ts'
 import type { IngestFile } from '../source/source.ts'
@@ -170,8 +171,7 @@ export class SinkStream extends Writable {
     if (first && !isOwn) return this.#closeDuplicate(claim, ledger, evidence, first)
     // A sink that asks for it within its transaction undoes what does not add up.
     const receipt = (stored: RowsStored) => {
-      const { inserted, replaced, unchanged, superseded } = stored
-      if (inserted + replaced + unchanged + superseded !== evidence.account.rows.accepted) {
+      if (rowsAccounted(stored) !== evidence.account.rows.accepted) {
         throw this.#broken('SINK_ROW_EQUATION', 'the stored rows do not add up to the accepted ones')
       }
       return committed(this.#file, this.#startedAt, { ...evidence, stored })
