@@ -263,7 +263,7 @@ function list(text: string | undefined): readonly string[] {
 }
 
 /** A file that is read late, where its content is needed; that it is missing is told before anything is done. */
-function demand(path: string, what: string): void {
+export function demand(path: string, what: string): void {
   try {
     accessSync(path, constants.R_OK)
   } catch (cause) {
@@ -272,6 +272,6 @@ function demand(path: string, what: string): void {
 }
 
 /** A secret kept in a file; the line end that editors add is not part of it. */
-async function readSecret(path: string): Promise<string> {
+export async function readSecret(path: string): Promise<string> {
   return (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
 }

@@ -37,7 +37,7 @@ export async function readRefusal(answer: Answer, { maxBytes, isLogin, secrets }
   return refusal({ address, status, headers, body: parseJson(said)?.value ?? said, isLogin })
 }
 
-export function isSuccess({ status }: Answer): boolean {
+export function isSuccess({ status }: Pick<Answer, 'status'>): boolean {
   return status >= 200 && status < 300
 }
 
@@ -85,7 +85,7 @@ function demandPlain({ address, status, headers }: Answer): void {
 }
 
 /** A string, or a whole number of sixteen digits and more that stands outside of strings. */
-const stringOrLongNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d{16,}(?![\d.eE])/g
+const stringOrLongNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g
 
 /** The value of a JSON text. JSON.parse quotes what it cannot read, so its error goes no further than here. */
 function parseJson(text: string): { readonly value: unknown } | undefined {

@@ -3,17 +3,15 @@ import { type Reading, readRefusal } from './answer-body.ts'
 import type { CallLimit } from './call-limit.ts'
 import { wasNeverSent } from './failures.ts'
 import type { Answer, Http } from './http.ts'
-import { withRetries } from './retry.ts'
+import { type RetrySettings, withRetries } from './retry.ts'
 import type { AccessToken } from './token.ts'
 import type { TokenKeeper } from './token-keeper.ts'
 
-interface CallSettings {
+interface CallSettings extends RetrySettings {
   readonly address: string
   readonly body: string
   readonly headers: Readonly<Record<string, string>>
   readonly retry: 'safe' | 'never'
-  readonly retries: number
-  readonly maxRetryAfterMs: number
   readonly maxAnswerBytes: number
   readonly http: Http
   readonly tokens: TokenKeeper
@@ -37,14 +35,15 @@ export class AuthorizedCall {
 
   /** Makes the call until an answer is one that `read` takes. */
   attempt<T>(read: (answer: Answer, reading: Reading) => Promise<T>): Promise<T> {
-    const { retry, retries, maxRetryAfterMs, limit } = this.#settings
+    const { retry, limit } = this.#settings
     const mayRetry = (error: ApiError) => error !== this.#noToken && (retry === 'safe' || wasNeverSent(error))
     return withRetries(
       async () => {
         const { answer, token } = await this.#authorized()
         return read(answer, this.#reading(token))
       },
-      { retries, maxRetryAfterMs, signal: limit.signal, mayRetry }
+      this.#settings,
+      { signal: limit.signal, mayRetry }
     )
   }
 

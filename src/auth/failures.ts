@@ -24,7 +24,7 @@ export function connectionError(cause: unknown, address: string, settings: HttpS
     return fail('API_TIMEOUT', `the answer stopped for ${settings.bodyTimeoutMs} ms`)
   }
   if (isOfTls(code)) return fail('API_TLS', `the server’s certificate, or its TLS, does not hold (${code})`)
-  if (/^HPE_/.test(code)) return fail('API_ANSWER', `the answer is no HTTP (${code})`)
+  if (isParserError(cause)) return fail('API_ANSWER', 'the answer is no HTTP')
   if (unreachable.has(code)) return fail('API_CONNECT', `could not connect (${code})`)
   return fail('API_DISCONNECTED', code === '' ? 'the connection broke' : `the connection broke (${code})`)
 }
@@ -100,7 +100,7 @@ function quotable(body: unknown): string | undefined {
 /** Words of SMT's as an error may repeat them: without addresses and long numbers, and not too many. */
 export function quoted(text: string): string {
   const plain = text.replace(/\s+/g, ' ').trim()
-  return maskDigits(plain.replace(/[^\s@<>"']+@[^\s@<>"']+/g, '…@…')).slice(0, MOST_QUOTED)
+  return maskDigits(plain.replace(/[^\s@<>"',;]+@[^\s@<>"',;]+/g, '…@…')).slice(0, MOST_QUOTED)
 }
 
 function titleOf(text: string): string | undefined {
@@ -150,8 +150,12 @@ function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : ''
 }
 
+function isParserError(cause: unknown): cause is Error {
+  return cause instanceof Error && cause.name === 'HTTPParserError'
+}
+
 /** The parser's error carries the bytes it could not read, and among them may be a token: it is told without them. */
 function withoutData(cause: unknown): unknown {
-  if (!(cause instanceof Error) || !('data' in cause)) return cause
+  if (!isParserError(cause)) return cause
   return Object.assign(new Error(cause.message), { name: cause.name, code: codeOf(cause) })
 }

@@ -2,31 +2,42 @@ import { setTimeout as pause } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { ApiError } from '../errors.ts'
 
-interface RetrySettings {
+export interface RetrySettings {
   /** How often a call is made again. */
   readonly retries: number
+  /** The pause before the first time. */
+  readonly retryPauseMs: number
   /** The longest wait that SMT may ask for; a call that would have to wait longer fails at once. */
   readonly maxRetryAfterMs: number
+}
+
+interface Repetition {
   readonly signal: AbortSignal
   /** Whether this failure may be followed by the same call. */
   readonly mayRetry: (error: ApiError) => boolean
 }
 
-/** Pauses between attempts: twice as long each time, and up to twice of that by chance. */
-const pauses = { minTimeout: 500, maxTimeout: 10_000, factor: 2, randomize: true }
+/** The longest pause, apart from what SMT asks for. */
+const LONGEST_PAUSE_MS = 10_000
 
 /** The one layer in which calls are made again. A Retry-After is waited for besides the pause, so that not all return at once. */
-export function withRetries<T>(work: () => Promise<T>, settings: RetrySettings): Promise<T> {
-  const { retries, maxRetryAfterMs, signal } = settings
+export function withRetries<T>(
+  work: () => Promise<T>,
+  { retries, retryPauseMs, maxRetryAfterMs }: RetrySettings,
+  { signal, mayRetry: mayRepeat }: Repetition
+): Promise<T> {
   const mayRetry = (error: unknown) =>
     !signal.aborted &&
     error instanceof ApiError &&
     error.retryable &&
     (error.retryAfterMs ?? 0) <= maxRetryAfterMs &&
-    settings.mayRetry(error)
+    mayRepeat(error)
   return pRetry(work, {
-    ...pauses,
     retries,
+    minTimeout: retryPauseMs,
+    maxTimeout: Math.max(LONGEST_PAUSE_MS, retryPauseMs),
+    factor: 2,
+    randomize: true,
     signal,
     shouldRetry: ({ error }) => mayRetry(error),
     onFailedAttempt: async ({ error, retriesLeft }) => {

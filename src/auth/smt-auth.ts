@@ -63,6 +63,12 @@ export interface SmtAuthOptions {
    */
   readonly retries?: number | undefined
   /**
+   * First pause before a call is made again, in milliseconds: twice as long each time, up to ten seconds, and up to twice of
+   * that by chance.
+   * @default 500
+   */
+  readonly retryPauseMs?: number | undefined
+  /**
    * The longest wait that a Retry-After may ask for, in milliseconds. A call that would have to wait longer fails at once
    * and says how long in `retryAfterMs`.
    * @default 60000
@@ -111,6 +117,7 @@ const schema = z.strictObject({
   minBytesPerSecond: z.number().nonnegative().default(100),
   deadlineMs: milliseconds.max(2 ** 31 - 1).default(300_000),
   retries: z.number().int().nonnegative().default(3),
+  retryPauseMs: milliseconds.default(500),
   maxRetryAfterMs: z.number().int().nonnegative().default(60_000),
   maxAnswerBytes: z
     .number()
@@ -210,16 +217,13 @@ export class SmtAuth {
   }
 
   #call(path: string, body: unknown, { signal, retry = 'never', headers = {} }: CallOptions): AuthorizedCall {
-    const { retries, maxRetryAfterMs, maxAnswerBytes } = this.#settings
     const address = this.#base.address(path)
     return new AuthorizedCall({
+      ...this.#settings,
       address,
       body: JSON.stringify(body),
       headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
       retry,
-      retries,
-      maxRetryAfterMs,
-      maxAnswerBytes,
       http: this.#http,
       tokens: this.#tokens,
       limit: this.#limit(address, signal)

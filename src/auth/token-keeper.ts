@@ -1,22 +1,20 @@
 import { ApiError } from '../errors.ts'
 import { type Credential, resolveCredential } from '../options.ts'
-import { readAnswer } from './answer-body.ts'
+import { isSuccess, readAnswer } from './answer-body.ts'
 import { CallLimit } from './call-limit.ts'
 import { refusal } from './failures.ts'
 import type { Http } from './http.ts'
-import { withRetries } from './retry.ts'
+import { type RetrySettings, withRetries } from './retry.ts'
 import { SharedFlight } from './shared-flight.ts'
 import { type AccessToken, claimedStatus, isFresh, readToken } from './token.ts'
 
-interface LoginSettings {
+interface LoginSettings extends RetrySettings {
   readonly address: string
   readonly http: Http
   readonly username: string
   readonly password: Credential<string | Uint8Array>
   readonly renewBeforeMs: number
   readonly deadlineMs: number
-  readonly retries: number
-  readonly maxRetryAfterMs: number
   readonly now: () => number
 }
 
@@ -50,15 +48,13 @@ export class TokenKeeper {
   }
 
   async #logIn(signal: AbortSignal): Promise<AccessToken> {
-    const { address, deadlineMs, retries, maxRetryAfterMs } = this.#settings
+    const { address, deadlineMs } = this.#settings
     const limit = new CallLimit({ signals: [signal], deadlineMs, address })
     try {
       const password = await this.#password()
       const login = () => this.#askOnce(password, limit.signal)
-      const settings = { retries, maxRetryAfterMs, signal: limit.signal, mayRetry: () => true }
-      const token = await withRetries(login, settings)
-      this.#token = token
-      return token
+      this.#token = await withRetries(login, this.#settings, { signal: limit.signal, mayRetry: () => true })
+      return this.#token
     } finally {
       limit.release()
     }
@@ -69,10 +65,11 @@ export class TokenKeeper {
     const answer = await http.post(address, { headers: {}, body: JSON.stringify({ username, password }), signal })
     const receivedAt = now()
     const secrets = [password, JSON.stringify(password).slice(1, -1)]
-    const { status, body } = await readAnswer(answer, { maxBytes: MOST_BYTES, isLogin: true, secrets })
-    const claimed = claimedStatus(body) ?? status
-    if (claimed !== status && claimed !== 200) throw refusal({ ...answer, status: claimed, body, isLogin: true })
-    return readToken(body, receivedAt, address)
+    const login = await readAnswer(answer, { maxBytes: MOST_BYTES, isLogin: true, secrets })
+    // An answer may say 200 in its head and something else below.
+    const status = claimedStatus(login.body) ?? login.status
+    if (!isSuccess({ status })) throw refusal({ ...answer, status, body: login.body, isLogin: true })
+    return readToken(login, receivedAt, address)
   }
 
   async #password(): Promise<string> {

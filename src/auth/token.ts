@@ -1,9 +1,20 @@
+import { type InspectOptions, inspect } from 'node:util'
 import * as z from 'zod'
 import { ApiError } from '../errors.ts'
+import type { ApiAnswer } from './answer-body.ts'
+
+interface Received {
+  readonly value: string
+  readonly status: number
+  readonly receivedAt: number
+  readonly lifetimeMs: number
+}
 
 /** A token as SMT gave it. What it is worth to others is kept out of whatever is printed. */
 export class AccessToken {
   readonly #value: string
+  /** The HTTP status that it came with. */
+  readonly status: number
   /** How it is presented: always `Bearer`. */
   readonly type: 'Bearer'
   /** When it arrived, by the clock of this machine, in epoch milliseconds. */
@@ -11,8 +22,9 @@ export class AccessToken {
   /** When it ends: the time of arrival and the lifetime that came with it, in epoch milliseconds. */
   readonly expiresAt: number
 
-  constructor(value: string, receivedAt: number, lifetimeMs: number) {
+  constructor({ value, status, receivedAt, lifetimeMs }: Received) {
     this.#value = value
+    this.status = status
     this.type = 'Bearer'
     this.receivedAt = receivedAt
     this.expiresAt = receivedAt + lifetimeMs
@@ -21,6 +33,12 @@ export class AccessToken {
   /** The token itself: a secret. */
   get value(): string {
     return this.#value
+  }
+
+  /** What is printed, also by those who ask for hidden properties and getters. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { status, type, receivedAt, expiresAt } = this
+    return `AccessToken ${inspect({ status, type, receivedAt, expiresAt }, options)}`
   }
 }
 
@@ -50,13 +68,13 @@ export function claimedStatus(body: unknown): number | undefined {
 }
 
 /** Reads the answer to a login. Throws an error that names the field which is not as it should be, and quotes nothing. */
-export function readToken(body: unknown, receivedAt: number, address: string): AccessToken {
+export function readToken({ status, body }: ApiAnswer, receivedAt: number, address: string): AccessToken {
   const { success, data, error } = schema.safeParse(body)
   if (!success) {
     const field = error.issues[0]?.path.join('.') || 'the answer'
     throw new ApiError('API_ANSWER', `the answer to the login is not as it should be (${field})`, { file: address })
   }
-  return new AccessToken(data.accessToken, receivedAt, data.expiresIn * 1000)
+  return new AccessToken({ value: data.accessToken, status, receivedAt, lifetimeMs: data.expiresIn * 1000 })
 }
 
 /** Whether a token may still be used: it is renewed a while before its end, at the latest when half of its life is over. */

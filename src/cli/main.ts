@@ -96,6 +96,18 @@ function buildProgram(run: Run): Command {
     .option('--json', 'one JSON object a line, for programs')
     .action(options => run(async around => (await import('./export.ts')).exportStore(options, around)))
 
+  program
+    .command('token')
+    .description('log in to SMT’s REST side once, and show what came of it')
+    .option('--base-url <url>', 'where SMT is [SMT_API_BASE_URL] (default: https://services.smartmetertexas.net)')
+    .option('--user <name>', 'user name of the API service account [SMT_USERNAME]')
+    .option('--password-file <file>', 'holds its password, instead of SMT_PASSWORD or a question')
+    .option('--timeout <seconds>', 'for the whole login', wholeNumber, 30)
+    .option('--show-token', 'print the token itself, which opens what the account may see')
+    .option('--json', 'one JSON object, for programs')
+    .action(options => run(async around => (await import('./token.ts')).token(options, around)))
+    .addHelpText('after', '\nExit code 3: wrong user name or password. 4: no answer, or this machine is not admitted.')
+
   for (const command of commandsOf(program)) command.exitOverride().showHelpAfterError()
   return program
 }

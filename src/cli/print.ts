@@ -44,6 +44,7 @@ const flags: Readonly<Record<string, string>> = {
   hostKey: '--host-key',
   knownHosts: '--known-hosts',
   privateKey: '--identity',
+  baseUrl: '--base-url',
   since: '--since',
   until: '--until'
 }
@@ -52,7 +53,7 @@ function inFlags(text: string): string {
   return text
     .replace(/hostKey: '(SHA256:[^']+)'/g, '--host-key $1')
     .replace('pass it as hostKey', 'pass it as --host-key')
-    .replace(/(?:SftpSource|exportParquet) option `(\w+)`/g, (whole, option) => flags[option] ?? whole)
+    .replace(/(?:SftpSource|exportParquet|SmtAuth) option `(\w+)`/g, (whole, option) => flags[option] ?? whole)
 }
 
 /** One file's outcome, in a line or two. */

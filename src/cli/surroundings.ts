@@ -5,5 +5,8 @@ export interface Surroundings {
   readonly signal: AbortSignal
 }
 
-/** 0: done. 1: the run failed, rejected or quarantined something. 2: it was asked for wrongly. */
-export type ExitCode = 0 | 1 | 2
+/**
+ * 0: done. 1: the run failed, rejected or quarantined something. 2: it was asked for wrongly. Of `token` alone, 3: wrong user
+ * name or password, 4: no answer in time, or the address of this machine is not admitted.
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 4

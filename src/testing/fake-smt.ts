@@ -52,6 +52,7 @@ export class FakeSmt {
   readonly duns: string
   readonly #tokens: TokenOffice
   readonly #server: Server
+  readonly #sockets = new Set<net.Socket>()
   readonly #scheme: 'http' | 'https'
 
   static async start(options: FakeSmtOptions = {}): Promise<FakeSmt> {
@@ -76,6 +77,10 @@ export class FakeSmt {
       certificate === undefined
         ? createServer(listen)
         : createTlsServer({ cert: certificate.certificate, key: certificate.privateKey }, listen)
+    this.#server.on('connection', socket => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     // A client that hangs up, or does not trust the certificate, is no trouble here.
     this.#server.on('tlsClientError', () => {}).on('clientError', (_, socket) => socket.destroy())
   }
@@ -95,13 +100,18 @@ export class FakeSmt {
     this.#tokens.expireAll()
   }
 
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#sockets.size
+  }
+
   /** How many calls of a path came. */
   count(path: string): number {
     return this.requests.filter(request => request.path === path).length
   }
 
   async close(): Promise<void> {
-    this.#server.closeAllConnections()
+    for (const socket of this.#sockets) socket.destroy()
     await new Promise<void>(resolve => this.#server.close(() => resolve()))
   }
 
