@@ -24,8 +24,8 @@ function run(name: string, args: readonly string[], settings: Record<string, str
     for (const stream of [child.stdout!, child.stderr!]) {
       stream.on('data', text => {
         said += text
-        // The very process that was started: the script has given way to it.
-        if (end?.test(said)) child.kill('SIGTERM')
+        // The very process that was started: the script has given way to it. Once: a second one ends it at once.
+        if (!child.killed && end?.test(said)) child.kill('SIGTERM')
       })
     }
   })
