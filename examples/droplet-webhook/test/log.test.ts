@@ -1,6 +1,6 @@
-import { makeEsiid } from '@intelliwatt/smt-ingest/testing'
+import { FakeSmt, makeEsiid, serveSmtRecords } from '@intelliwatt/smt-ingest/testing'
 import Fastify from 'fastify'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { loggerOptions } from '../src/log.ts'
 import { otherSecret, secret, startDaemon, surroundings } from './support.ts'
 
@@ -13,30 +13,47 @@ const planted = {
 describe('the log', () => {
   test('I11: of what was sent and what is set, no secret, ESIID or address of mail is in anything that is written', async () => {
     const { env, folder, deliver, put, server } = await surroundings()
+    const smt = await FakeSmt.start({ users: [{ username: 'INTELLIPATH', password: planted.SMT_PASSWORD }] })
+    onTestFinished(() => smt.close())
+    serveSmtRecords(smt, { meters: [{ esiid: makeEsiid(7) }] })
     const mail = 'planted.customer@example.com'
     await deliver(1, '2025-07-14', `IntervalMeterUsage${makeEsiid(1)}`)
     put(`/adhocusage/${makeEsiid(2)}-${mail}.CSV`, '<html>')
-    const daemon = await startDaemon({ ...env, ...planted, LOG_LEVEL: 'trace' }, folder)
+    const account = { SMT_API_BASE_URL: smt.baseUrl, SMT_USERNAME: 'INTELLIPATH', SMT_REQUESTOR_AUTH_ID: smt.duns }
+    const daemon = await startDaemon({ ...env, ...planted, ...account, LOG_LEVEL: 'trace' }, folder)
+
     const { json } = await daemon.trigger({ reason: 'smt_authorized', esiid: makeEsiid(3), userId: mail })
     await daemon.ended(json.runId)
     await daemon.trigger(`{"reason":"${mail} ${makeEsiid(4)}"}`)
     await daemon.trigger(`{"reason":"user_refresh","esiid":"${makeEsiid(5)}"`)
+    for (const meter of [7, 8]) await daemon.trigger({ reason: 'smt_meter_info', esiid: makeEsiid(meter) })
     await daemon.ask(`/${makeEsiid(6)}?secret=${secret}&mail=${mail}`)
+    const headers = { authorization: `Bearer ${planted.SMT_PROXY_TOKEN}` }
+    const body = JSON.stringify({ agreementNumber: 5, retailCustomerEmail: mail })
+    const refused = await daemon.ask('/smt/agreements/terminate', { method: 'POST', headers, body })
+    const page = { kind: 'answer', status: 404, body: { error: `${mail} has meter ${makeEsiid(9)}` } } as const
+    smt.faults.next('/v2/AgreementESIIDs/', page)
+    const quoting = await daemon.ask('/smt/agreements/esiids', { method: 'POST', headers, body })
+    expect([refused.json.ok, quoting.status, quoting.json.response]).toEqual([false, 502, page.body])
     const wrong = 'planted-wrong-secret-4e4e'
     await daemon.ask('/trigger/smt-now', { method: 'POST', headers: { 'x-proxy-secret': wrong }, body: mail })
-    await daemon.ask('/trigger/smt-now', { method: 'POST', headers: { authorization: `Bearer ${wrong}` }, body: mail })
+    await daemon.ask('/agreements', { method: 'POST', headers: { authorization: `Bearer ${wrong}` }, body: mail })
     await server.close()
     const failed = await daemon.trigger({ reason: 'user_refresh' })
     await daemon.ended(failed.json.runId)
     daemon.signal('SIGTERM')
     await daemon.exit
+
     const said = daemon.said()
     // It did speak of all this.
-    for (const word of ['"file"', 'quarantined', 'run failed', 'SFTP_', makeEsiid(1).slice(-4)]) {
-      expect(said).toContain(word)
-    }
-    const secrets = [secret, otherSecret, wrong, ...Object.values(planted), server.login.privateKey.split('\n')[1]!]
-    for (const marker of [...secrets, mail, ...[1, 2, 3, 4, 5, 6].map(makeEsiid)]) expect(said).not.toContain(marker)
+    const spoken = ['"file"', 'quarantined', 'run failed', 'SFTP_', 'meter info', 'a call of SMT failed']
+    for (const word of [...spoken, makeEsiid(1).slice(-4)]) expect(said).toContain(word)
+    const tokens = smt.tokens.map(({ value }) => value)
+    expect(tokens.length).toBeGreaterThan(0)
+    const keys = server.login.privateKey.split('\n').slice(1, 2)
+    const secrets = [secret, otherSecret, wrong, ...Object.values(planted), ...tokens, ...keys]
+    const esiids = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(makeEsiid)
+    for (const marker of [...secrets, mail, ...esiids]) expect(said).not.toContain(marker)
     expect(said).not.toMatch(/planted/)
   })
 
