@@ -40,7 +40,9 @@ export function loggerOptions(
     base: null,
     serializers: {
       req: ({ method, url }) => ({ method, path: url?.split('?')[0] }),
-      res: ({ statusCode }) => ({ statusCode })
+      res: ({ statusCode }) => ({ statusCode }),
+      // And nothing else that an error may hold, such as an answer of SMT’s.
+      err: ({ name, code, message, stack }) => ({ type: name, code, message, stack: stack ?? '' })
     }
   }
 }

@@ -1,5 +1,13 @@
+import { writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
-import { FakeSmt, htmlPage, makeEsiid, type SmtRecords, serveSmtRecords } from '@intelliwatt/smt-ingest/testing'
+import {
+  FakeSftpServer,
+  FakeSmt,
+  htmlPage,
+  makeEsiid,
+  type SmtRecords,
+  serveSmtRecords
+} from '@intelliwatt/smt-ingest/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { secret, startDaemon, surroundings } from './support.ts'
 
@@ -331,6 +339,48 @@ describe('the calls that have a path and an action', () => {
       400,
       { ok: false, error: 'missing_required_fields', details: { esiid: false, startDate: false, endDate: false } }
     ])
+  })
+})
+
+describe('a backfill that the app asks for', () => {
+  test('ends as rows in the store: token, request, report on the SFTP server, trigger', async () => {
+    const keep = { content: Buffer.alloc(0), modifiedAt: 0 }
+    const sftp = await FakeSftpServer.start({ files: [['/adhocusage/.keep', keep]] })
+    onTestFinished(() => sftp.close())
+    const { env, folder, pgp } = await surroundings()
+    writeFileSync(`${folder}/keys/id_ed25519`, sftp.login.privateKey, { mode: 0o600 })
+    const smt = await FakeSmt.start({ duns: '123456789' })
+    onTestFinished(() => smt.close())
+    const solar = { ...meter, solar: true }
+    const records = serveSmtRecords(smt, { meters: [solar], sftp, publicKey: pgp.publicKey, deliverAfterMs: undefined })
+    const daemon = await startDaemon(
+      {
+        ...env,
+        SMT_SFTP_PORT: String(sftp.port),
+        SMT_HOST_KEY: sftp.fingerprint,
+        SMT_REMOTE_DIR: '/adhocusage',
+        SMT_PROXY_TOKEN: token,
+        SMT_API_BASE_URL: smt.baseUrl,
+        SMT_USERNAME: smt.login.username,
+        SMT_PASSWORD: smt.login.password,
+        SMT_REQUESTOR_AUTH_ID: smt.duns
+      },
+      folder
+    )
+    const asked = {
+      action: 'request_interval_backfill',
+      esiid: meter.esiid,
+      startDate: '11/01/2025',
+      endDate: '11/02/2025'
+    }
+    const headers = { authorization: `Bearer ${token}` }
+    const { json } = await daemon.ask('/agreements', { method: 'POST', headers, body: JSON.stringify(asked) })
+    expect(json).toEqual({ ok: true, jobId: records.reports[0]!.correlationId })
+    await records.deliver()
+    const { json: triggered } = await daemon.trigger({ reason: 'smt_authorized', esiid: meter.esiid })
+    const { run } = (await daemon.ended(triggered.runId)).json
+    // Two days of both series, one of them with 100 quarter hours.
+    expect([run.state, run.files.committed, run.intervals]).toEqual(['done', 1, 2 * (96 + 100)])
   })
 })
 
