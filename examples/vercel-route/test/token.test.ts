@@ -8,9 +8,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Answer, ask } from './support/ask.ts'
 import { modulesOf } from './support/modules-of.ts'
 import { type NextApp, startApp } from './support/next-app.ts'
+import { makeSecret, signer } from './support/signed.ts'
 
 const route = '/api/admin/smt/token'
 const adminToken = 'an-admin-token-of-64-characters-of-which-nobody-knows-but-admins'
+const secret = makeSecret()
 const unauthorized = '{"ok":false,"error":"Unauthorized"}'
 const notHere = JSON.stringify(JSON.parse(readFileSync('test/token-answer.json', 'utf8')))
 
@@ -21,7 +23,13 @@ let app: NextApp
 beforeAll(async () => {
   writeFileSync(connections, '')
   const guard = pathToFileURL('test/support/no-network.mjs')
-  app = await startApp({ ADMIN_TOKEN: adminToken, CONNECTIONS: connections, NODE_OPTIONS: `--import=${guard}` })
+  app = await startApp({
+    ADMIN_TOKEN: adminToken,
+    SMT_PUSH_SECRET: secret,
+    DATABASE_URL: 'postgres://127.0.0.1:9/postgres',
+    CONNECTIONS: connections,
+    NODE_OPTIONS: `--import=${guard}`
+  })
 })
 afterAll(async () => {
   await app?.[Symbol.asyncDispose]()
@@ -120,9 +128,12 @@ describe('this route cannot call SMT', () => {
       expect(source).not.toMatch(/\b(fetch|require|import)\s*\(|globalThis|XMLHttpRequest|WebSocket/)
   })
 
-  test('it opens no connection, whoever asks', async () => {
+  test('it opens no connection, whoever asks; that of the other route to its database is seen and refused', async () => {
     await askWith(adminToken)
     await askWith('another')
     expect(readFileSync(connections, 'utf8')).toBe('')
+    const body = JSON.stringify({ smt: 1, kind: 'begin', file: 'a'.repeat(64), epoch: 1, isReplay: false })
+    await ask(`${app.origin}/api/smt/push`, { method: 'POST', headers: signer(secret)(body), body })
+    expect(readFileSync(connections, 'utf8')).toBe('[9,"127.0.0.1"]\n')
   })
 })

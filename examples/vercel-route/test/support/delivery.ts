@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { AscDecryptor, DirectorySource, IntervalParser, ingest, type Receipt } from '@intelliwatt/smt-ingest'
-import { HttpSink, type HttpSinkOptions } from '@intelliwatt/smt-ingest/http'
+import { HttpSink } from '@intelliwatt/smt-ingest/http'
 import { type DeliveryManifest, makeDelivery, makePgpKey, type PgpKey } from '@intelliwatt/smt-ingest/testing'
 
 /** Weeks of encrypted files in a folder, as SMT leaves them, and the truth about them. */
@@ -25,10 +25,14 @@ export async function makeInbox(): Promise<Inbox> {
   return { folder, key, manifest, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) }
 }
 
-/** What every test sends with: parts of few rows, so that a file has several. */
-export type Sending = Pick<HttpSinkOptions, 'url' | 'secret'> & Partial<HttpSinkOptions>
+/** Where to, and as whom. */
+export interface Sending {
+  readonly url: string
+  readonly secret: string
+  readonly retries?: number
+}
 
-/** Sends the inbox, as `smt-ingest` or a program of one's own does. */
+/** Sends the inbox in parts of few rows, so that a file has several, as `smt-ingest` or a program of one's own does. */
 export async function push({ folder, key }: Inbox, ledger: string, sending: Sending): Promise<Receipt[]> {
   const source = new DirectorySource({ directories: [join(folder, 'inbox')], settleMs: 0 })
   const decryptor = new AscDecryptor({ privateKey: key.privateKey })
