@@ -33,13 +33,16 @@ export async function readRefusal(answer: Answer, { maxBytes, isLogin, secrets }
   const { address, status, headers } = answer
   // What a gateway says besides is of no use.
   const text = await readText(answer, maxBytes).catch(() => '')
-  const said = without(secrets, text)
-  return refusal({ address, status, headers, body: parseJson(said)?.value ?? said, isLogin })
+  const said = without(secrets, parseJson(text)?.value ?? text)
+  return refusal({ address, status, headers, body: said, isLogin })
 }
 
 export function isSuccess({ status }: Pick<Answer, 'status'>): boolean {
   return status >= 200 && status < 300
 }
+
+/** More blank bytes than any JSON begins with. */
+const MOST_BLANK = 1024
 
 /** The first bytes of an answer that is streamed, from which it can be told whether it may be JSON, and the rest. */
 export interface Streamed {
@@ -52,14 +55,16 @@ export async function beginStream(answer: Answer): Promise<Streamed> {
   const { address, status, body } = answer
   demandPlain(answer)
   const rest = body[Symbol.asyncIterator]()
-  const { value, done } = await rest.next()
-  const first = done ? new Uint8Array() : (value as Uint8Array)
-  const head = new TextDecoder().decode(first)
-  if (!/^\s*[^<\s]/.test(head)) {
-    await rest.return?.()
-    throw notJson({ address, status, body: head })
+  let first = Buffer.alloc(0)
+  for (let isBlank = true; isBlank; isBlank = /^\s*$/.test(first.toString())) {
+    const { value, done } = await rest.next()
+    if (done || first.length > MOST_BLANK) break
+    first = Buffer.concat([first, value])
   }
-  return { first, rest }
+  const head = first.toString()
+  if (/^\s*[^<\s]/.test(head)) return { first, rest }
+  await rest.return?.()
+  throw notJson({ address, status, body: head })
 }
 
 async function readText(answer: Answer, maxBytes: number): Promise<string> {
@@ -100,6 +105,12 @@ function parseJson(text: string): { readonly value: unknown } | undefined {
   }
 }
 
-function without(secrets: readonly string[], text: string): string {
-  return secrets.reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '…')), text)
+/** A value without these texts in any text of it. */
+export function without(secrets: readonly string[], value: unknown): unknown {
+  if (typeof value === 'string') {
+    return secrets.reduce((rest, secret) => (secret === '' ? rest : rest.replaceAll(secret, '…')), value)
+  }
+  if (Array.isArray(value)) return value.map(item => without(secrets, item))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, without(secrets, item)]))
 }

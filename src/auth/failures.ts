@@ -57,7 +57,7 @@ export function refusal({ address, status, headers, body, isLogin }: Refusal): A
   const text = quotable(body)
   const said = text === undefined ? `HTTP ${status}` : `HTTP ${status}: ${text}`
   const fail = (code: ErrorCode, what: string) =>
-    new ApiError(code, what, { file: address, status, body, retryAfterMs: retryAfter(headers['retry-after']) })
+    new ApiError(code, what, { file: address, status, body, retryAfterMs: retryAfter(headers) })
   if (status >= 300 && status < 400) {
     return fail('API_REDIRECT', `the answer points elsewhere, which is not followed (${said}${target(headers)})`)
   }
@@ -82,13 +82,14 @@ export function notJson({ address, status, body }: Pick<Refusal, 'address' | 'st
   return new ApiError('API_ANSWER', `the answer is not JSON (HTTP ${status})`, place)
 }
 
-/** Milliseconds that a Retry-After header asks for: seconds, or a date by the server's own clock. */
-export function retryAfter(header: unknown, now: number = Date.now()): number | undefined {
+/** Milliseconds that an answer asks to wait: seconds, or until a date, which is compared with the answer's own. */
+export function retryAfter({ 'retry-after': header, date = '' }: IncomingHttpHeaders): number | undefined {
   if (typeof header !== 'string' || header.trim() === '') return undefined
   const seconds = Number(header)
   if (Number.isFinite(seconds)) return seconds < 0 ? undefined : Math.ceil(seconds * 1000)
-  const instant = Date.parse(header)
-  return Number.isNaN(instant) ? undefined : Math.max(0, instant - now)
+  const [until, now] = [Date.parse(header), Date.parse(date)]
+  if (Number.isNaN(until)) return undefined
+  return Math.max(0, until - (Number.isNaN(now) ? Date.now() : now))
 }
 
 /** The few words of an answer that say why, without what would tell a customer. */

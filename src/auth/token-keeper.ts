@@ -1,6 +1,6 @@
 import { ApiError } from '../errors.ts'
 import { type Credential, resolveCredential } from '../options.ts'
-import { isSuccess, readAnswer } from './answer-body.ts'
+import { isSuccess, readAnswer, without } from './answer-body.ts'
 import { CallLimit } from './call-limit.ts'
 import { refusal } from './failures.ts'
 import type { Http } from './http.ts'
@@ -20,12 +20,15 @@ interface LoginSettings extends RetrySettings {
 
 /** The longest answer to a login. */
 const MOST_BYTES = 64 * 1024
+/** How long a password that was refused is not sent again: whoever asks every minute must not lock the account. */
+const REFUSED_FOR_MS = 5 * 60_000
 
 /** Keeps one token, and fetches the next one once for all who wait for it. */
 export class TokenKeeper {
   readonly #settings: LoginSettings
   readonly #flight = new SharedFlight(signal => this.#logIn(signal))
   #token: AccessToken | undefined
+  #refused: { readonly password: string; readonly until: number; readonly error: ApiError } | undefined
 
   constructor(settings: LoginSettings) {
     this.#settings = settings
@@ -48,13 +51,18 @@ export class TokenKeeper {
   }
 
   async #logIn(signal: AbortSignal): Promise<AccessToken> {
-    const { address, deadlineMs } = this.#settings
+    const { address, deadlineMs, now } = this.#settings
+    const password = await this.#password()
     const limit = new CallLimit({ signals: [signal], deadlineMs, address })
     try {
-      const password = await this.#password()
+      if (this.#refused?.password === password && now() < this.#refused.until) throw this.#refused.error
+      this.#refused = undefined
       const login = () => this.#askOnce(password, limit.signal)
       this.#token = await withRetries(login, this.#settings, { signal: limit.signal, mayRetry: () => true })
       return this.#token
+    } catch (error) {
+      if (isRefusal(error)) this.#refused ??= { password, until: now() + REFUSED_FOR_MS, error }
+      throw error
     } finally {
       limit.release()
     }
@@ -68,7 +76,9 @@ export class TokenKeeper {
     const login = await readAnswer(answer, { maxBytes: MOST_BYTES, isLogin: true, secrets })
     // An answer may say 200 in its head and something else below.
     const status = claimedStatus(login.body) ?? login.status
-    if (!isSuccess({ status })) throw refusal({ ...answer, status, body: login.body, isLogin: true })
+    if (!isSuccess({ status })) {
+      throw refusal({ ...answer, status, body: without(secrets, login.body), isLogin: true })
+    }
     return readToken(login, receivedAt, address)
   }
 
@@ -85,4 +95,9 @@ export class TokenKeeper {
       throw new ApiError('API_CREDENTIALS', 'the password is empty, so nothing was sent', { file: address })
     return text
   }
+}
+
+/** SMT knows the account or the password otherwise; not that the password could not be fetched. */
+function isRefusal(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.code === 'API_CREDENTIALS' && error.status !== undefined
 }

@@ -125,7 +125,7 @@ export class FakeSmt {
     const call = { method, path: url, headers, text }
     this.requests.push(call)
     const fault = this.faults.take(url)
-    if (fault?.kind === 'slow') await pause(fault.ms)
+    if (fault?.kind === 'slow') await pause(fault.ms, undefined, { ref: false })
     if (fault?.kind === 'silent') return
     if (fault?.kind === 'answer' || fault?.kind === 'reset') {
       if (fault.isDone) await this.#answer(call)
@@ -139,7 +139,7 @@ export class FakeSmt {
       return await this.#answerTo(call)
     } catch (error) {
       if (error instanceof Refused) return { status: error.status, body: { error: error.message } }
-      throw error
+      return { status: 500, body: { error: `The endpoint failed: ${error}` } }
     }
   }
 

@@ -87,7 +87,7 @@ export async function sendBody(
       if (response.destroyed) return
       // A connection that is cut before the bytes have left takes them along.
       await new Promise(resolve => response.write(part, resolve))
-      if (fault?.kind === 'drip') await pause(fault.everyMs)
+      if (fault?.kind === 'drip') await pause(fault.everyMs, undefined, { ref: false })
     }
     if (left > 0) continue
     if (fault?.kind === 'cut') response.destroy()

@@ -33,6 +33,12 @@ describe('a client with the interceptor', () => {
     expect([response.status, await response.json()]).toMatchObject([200, { username: 'INTELLIPATH' }])
   })
 
+  test('has a fetch fail with the error of the login', async () => {
+    const { dispatcher, url } = await startClient({ auth: { password: 'wrong' } })
+    const failed = fetch(url, { method: 'POST', body: '{}', dispatcher })
+    await expect(failed).rejects.toMatchObject({ cause: { code: 'API_CREDENTIALS' } })
+  })
+
   test.each([
     ['an object', { 'content-type': 'application/json', Authorization: 'Basic x', 'x-list': ['1', '2'] }],
     ['a list', ['content-type', 'application/json', 'authorization', 'Basic x', 'x-list', '1, 2']],

@@ -66,10 +66,12 @@ describe('a login', () => {
     ['API_ANSWER', answer(200, { accessToken: 'x'.repeat(70_000), expiresIn: 3600 })],
     ['API_ANSWER', answer(200, { accessToken: 'a', expiresIn: 3600 }, { 'content-encoding': 'br' })]
   ] as const)('ends with %s: %j', async (code, fault) => {
-    const { smt, auth } = await start({ auth: { retries: 0 } })
+    let clock = 0
+    const { smt, auth } = await start({ auth: { retries: 0, now: () => clock } })
     smt.faults.next(loginPath, fault as SmtFault)
     expect(await failureOf(auth.token())).toMatchObject({ code, file: `${smt.baseUrl}/v2/token/` })
-    // None of it was kept: the next one who asks gets a token.
+    // None of it was kept: the next one who asks gets a token, if not at once.
+    clock = 300_000
     expect((await auth.token()).value).toBe(smt.tokens[0]!.value)
   })
 
@@ -219,11 +221,13 @@ describe('what SMT says of a refusal', () => {
   })
 })
 
-test('Retry-After is understood in seconds and as a date', () => {
-  const now = Date.UTC(2025, 6, 15)
-  expect(retryAfter('120', now)).toBe(120_000)
-  expect(retryAfter('0.5', now)).toBe(500)
-  expect(retryAfter('Tue, 15 Jul 2025 00:01:00 GMT', now)).toBe(60_000)
-  expect(retryAfter('Mon, 14 Jul 2025 00:00:00 GMT', now)).toBe(0)
-  for (const other of ['soon', '-1', '', undefined, ['1', '2']]) expect(retryAfter(other, now)).toBeUndefined()
+test('Retry-After is understood in seconds, and as a date by the clock of who gives it', () => {
+  const date = 'Tue, 15 Jul 2025 00:00:00 GMT'
+  const asked = (header: unknown) => retryAfter({ 'retry-after': header as string, date })
+  expect(asked('120')).toBe(120_000)
+  expect(asked('0.5')).toBe(500)
+  expect(asked('Tue, 15 Jul 2025 00:01:00 GMT')).toBe(60_000)
+  expect(asked('Mon, 14 Jul 2025 00:00:00 GMT')).toBe(0)
+  for (const other of ['soon', '-1', '', undefined, ['1', '2']]) expect(asked(other)).toBeUndefined()
+  expect(retryAfter({ 'retry-after': date })).toBe(0)
 })

@@ -78,6 +78,27 @@ describe('a token', () => {
     expect(smt.requests).toHaveLength(2)
   })
 
+  test('is not asked for again with a password that was refused, for five minutes', async () => {
+    let clock = 0
+    let password = 'wrong'
+    const { smt, auth } = await start({ auth: { password: () => password, now: () => clock } })
+    const logIn = () => failureOf(auth.token())
+    const [first, ...others] = [await logIn(), await logIn(), await logIn()]
+    expect(others.map(({ code }) => code)).toEqual([first.code, 'API_CREDENTIALS'])
+    expect(smt.requests).toHaveLength(1)
+    clock = 299_999
+    await logIn()
+    expect(smt.requests).toHaveLength(1)
+    password = 'also wrong'
+    await logIn()
+    expect(smt.requests).toHaveLength(2)
+    clock = 599_999
+    await logIn()
+    expect(smt.requests).toHaveLength(3)
+    password = smt.login.password
+    expect((await auth.token()).value).toBe(smt.tokens[0]!.value)
+  })
+
   test('is asked for with the password of the moment, when a function gives it', async () => {
     const words = ['old', 'new']
     const { auth } = await start({
@@ -324,6 +345,34 @@ describe('a stream', () => {
     }
     expect(text).toBe(lines.join(''))
   })
+})
+
+test('blank bytes before JSON are no web page, and an answer of nothing else is not JSON', async () => {
+  const { smt, auth, body } = await start()
+  const read = async () => {
+    let text = ''
+    for await (const chunk of auth.stream(echoPath, body)) text += Buffer.from(chunk)
+    return text
+  }
+  const bytes = (...parts: string[]) =>
+    smt.endpoints.set(echoPath, {
+      answer: () => ({
+        body: (async function* () {
+          for (const part of parts) {
+            yield part
+            await new Promise(resolve => setTimeout(resolve, 20))
+          }
+        })()
+      })
+    })
+  bytes(' ', '\r\n', ' {"a":1}')
+  expect(await read()).toBe(' \r\n {"a":1}')
+  for (const parts of [[], ['  ', '\n'], Array(50).fill(' '.repeat(100))]) {
+    bytes(...parts)
+    expect(await failureOf(read())).toMatchObject({ code: 'API_ANSWER' })
+  }
+  bytes('  ', '<html>')
+  expect(await failureOf(read())).toMatchObject({ code: 'API_GATEWAY' })
 })
 
 describe('an end from outside', () => {

@@ -167,6 +167,17 @@ describe('FakeSmt lets a call in', () => {
   })
 })
 
+test('FakeSmt tells of an endpoint that fails', async () => {
+  const { smt, said, bearer } = await start()
+  smt.endpoints.set('/v2/bad/', {
+    answer: () => {
+      throw new Error('no such thing')
+    }
+  })
+  const failed = refused('The endpoint failed: Error: no such thing')
+  expect(await said('/v2/bad/', { requestorID: 'INTELLIPATH' }, await bearer())).toEqual([500, failed])
+})
+
 describe('FakeSmt has faults', () => {
   test('that calls of a path meet one by one, in their order', async () => {
     const { smt, post, said } = await start()
