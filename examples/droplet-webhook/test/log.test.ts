@@ -56,7 +56,7 @@ describe('the log', () => {
     expect(tokens.length).toBeGreaterThan(0)
     const keys = server.login.privateKey.split('\n').slice(1, 2)
     const secrets = [secret, otherSecret, wrong, ...Object.values(planted), ...tokens, ...keys]
-    const esiids = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(makeEsiid)
+    const esiids = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(meter => makeEsiid(meter))
     for (const marker of [...secrets, mail, ...esiids]) expect(said).not.toContain(marker)
     expect(said).not.toMatch(/planted/i)
   })
