@@ -16,7 +16,7 @@ export type { OnDemandRead } from './auth/on-demand.ts'
 export type { DailyRead, MonthlyBill, ReadsQuery } from './auth/reads.ts'
 export type { SmtRecord } from './auth/records.ts'
 export type { Acknowledgement, IntervalReportRequest, ReportStatus } from './auth/reports.ts'
-export { SmtClient, type SmtClientOptions } from './auth/smt-client.ts'
+export { SmtClient, type SmtClientOptions, type WithSignal } from './auth/smt-client.ts'
 export type { NewSubscription, Subscription, SubscriptionRequested } from './auth/subscriptions.ts'
 
 // Where do files come from?

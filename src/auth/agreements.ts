@@ -111,7 +111,7 @@ export async function agreements(
 }
 
 /** What stands before the dash, compared whole. */
-export function stateOf(status: string): Agreement['state'] {
+function stateOf(status: string): Agreement['state'] {
   const words = status
     .split(/\s+-\s+/)[0]!
     .trim()

@@ -8,7 +8,7 @@ import { wasNeverSent } from './failures.ts'
 import type { SmtAuth } from './smt-auth.ts'
 
 /** Who asks. */
-export interface Identity {
+interface Identity {
   readonly requestorId: string
   readonly requesterType: string
   readonly requesterAuthenticationId: string

@@ -13,7 +13,7 @@ export const esiids = z
   .refine(list => new Set(list).size === list.length, 'names a meter twice')
 
 /** A local day, `2025-07-14`. */
-export const localDay = z.iso.date('must be a day, such as 2025-07-14')
+const localDay = z.iso.date('must be a day, such as 2025-07-14')
 
 /** First and last day, both of them included. */
 export const span = { from: localDay, to: localDay }

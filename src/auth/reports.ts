@@ -136,7 +136,7 @@ export async function reportStatus(
 }
 
 /** Words are compared whole: what contains another one means something else. */
-export function stateOf(word: string): ReportStatus['state'] {
+function stateOf(word: string): ReportStatus['state'] {
   const whole = word.trim().toUpperCase()
   const found = Object.entries(states).find(([, words]) => words.includes(whole))
   return found ? (found[0] as ReportStatus['state']) : 'unknown'

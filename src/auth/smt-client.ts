@@ -50,8 +50,8 @@ const schema = z.strictObject({
   now: z.custom<() => number>(value => typeof value === 'function', 'must be a function').default(() => Date.now)
 })
 
-/** What a call without a question may be asked with. */
-interface Asked {
+/** Who may stop a call. */
+export interface WithSignal {
   readonly signal?: AbortSignal | undefined
 }
 
@@ -116,7 +116,7 @@ export class SmtClient {
    *
    * Certainty: high.
    */
-  meterInfo(options: { readonly esiid: string } & Asked): Promise<info.MeterInfo> {
+  meterInfo(options: { readonly esiid: string } & WithSignal): Promise<info.MeterInfo> {
     return info.meterInfo(this.#caller, options)
   }
 
@@ -125,7 +125,9 @@ export class SmtClient {
    *
    * Certainty: high. The header of that file is not known.
    */
-  requestMeterInfoReport(options: { readonly esiids: readonly string[] } & Asked): Promise<reports.Acknowledgement> {
+  requestMeterInfoReport(
+    options: { readonly esiids: readonly string[] } & WithSignal
+  ): Promise<reports.Acknowledgement> {
     return reports.requestMeterInfoReport(this.#caller, options)
   }
 
@@ -135,7 +137,7 @@ export class SmtClient {
    * Certainty: high for the call. SMT's words are not all known: see {@link ReportStatus}.
    */
   reportStatus(
-    options: { readonly correlationId: string; readonly serviceType?: string | undefined } & Asked
+    options: { readonly correlationId: string; readonly serviceType?: string | undefined } & WithSignal
   ): Promise<reports.ReportStatus> {
     return reports.reportStatus(this.#caller, options)
   }
@@ -146,7 +148,7 @@ export class SmtClient {
    *
    * Certainty: medium. It is not certain that the path begins with `/v2`, see `paths`.
    */
-  requestOnDemandRead(options: { readonly esiid: string } & Asked): Promise<reports.Acknowledgement> {
+  requestOnDemandRead(options: { readonly esiid: string } & WithSignal): Promise<reports.Acknowledgement> {
     return onDemand.requestOnDemandRead(this.#caller, options)
   }
 
@@ -155,7 +157,7 @@ export class SmtClient {
    *
    * Certainty: medium, as for {@link SmtClient.requestOnDemandRead}.
    */
-  onDemandReadStatus(options: { readonly correlationId: string } & Asked): Promise<onDemand.OnDemandRead> {
+  onDemandReadStatus(options: { readonly correlationId: string } & WithSignal): Promise<onDemand.OnDemandRead> {
     return onDemand.onDemandReadStatus(this.#caller, options)
   }
 
@@ -175,7 +177,10 @@ export class SmtClient {
    * Certainty: high for the call and `status`; the other fields are given as they come.
    */
   agreements(
-    options: { readonly agreementNumber?: number | undefined; readonly statusReason?: string | undefined } & Asked = {}
+    options: {
+      readonly agreementNumber?: number | undefined
+      readonly statusReason?: string | undefined
+    } & WithSignal = {}
   ): Promise<agreements.Agreement[]> {
     return agreements.agreements(this.#caller, options)
   }
@@ -185,7 +190,7 @@ export class SmtClient {
    *
    * Certainty: high for the call; some of SMT's records name no meter.
    */
-  agreementEsiids(options: { readonly agreementNumber: number } & Asked): Promise<agreements.AgreementEsiids> {
+  agreementEsiids(options: { readonly agreementNumber: number } & WithSignal): Promise<agreements.AgreementEsiids> {
     return agreements.agreementEsiids(this.#caller, options)
   }
 
@@ -197,7 +202,7 @@ export class SmtClient {
   terminateAgreements(
     options: {
       readonly agreements: readonly { readonly agreementNumber: number; readonly customerEmail: string }[]
-    } & Asked
+    } & WithSignal
   ): Promise<void> {
     return agreements.terminateAgreements(this.#caller, options)
   }
@@ -217,7 +222,7 @@ export class SmtClient {
    *
    * Certainty: high for the call; the records are given as they come.
    */
-  subscriptions(options: Asked = {}): Promise<subscriptions.Subscription[]> {
+  subscriptions(options: WithSignal = {}): Promise<subscriptions.Subscription[]> {
     return subscriptions.subscriptions(this.#caller, options)
   }
 
@@ -226,7 +231,7 @@ export class SmtClient {
    *
    * Certainty: high.
    */
-  cancelSubscription(options: { readonly subscriptionNumber: string | number } & Asked): Promise<void> {
+  cancelSubscription(options: { readonly subscriptionNumber: string | number } & WithSignal): Promise<void> {
     return subscriptions.cancelSubscription(this.#caller, options)
   }
 
@@ -234,7 +239,7 @@ export class SmtClient {
    * One of these calls by its name, with fields and answer under SMT's own names, for programs that hand both on. Who asks is
    * filled in. What SMT says went wrong is thrown when its status says so, and left in the answer when it comes with HTTP 200.
    */
-  call(name: EndpointName, fields: Readonly<Record<string, unknown>>, { signal }: Asked = {}): Promise<ApiAnswer> {
+  call(name: EndpointName, fields: Readonly<Record<string, unknown>>, { signal }: WithSignal = {}): Promise<ApiAnswer> {
     return this.#caller.answer(name, fields, signal)
   }
 
