@@ -101,7 +101,8 @@ class Backfill {
   #refuse(wanted: Wanted, error: unknown): void {
     const found = findIngestError(error)
     const isOfThese = found && ['API_NO_DATA', 'API_FAULT', 'API_REFUSED', 'API_UNAUTHORIZED'].includes(found.code)
-    if (!isOfThese) throw error
+    // An identity that SMT does not take is none for the other meters either.
+    if (!isOfThese || /mismatch/i.test(found.message)) throw error
     this.#refused.push({ ...wanted, reason: reasonOf(found)! })
   }
 

@@ -327,6 +327,14 @@ describe('on the way', () => {
     expect(report.missing).toHaveLength(3)
   })
 
+  test('an identity that SMT does not take ends the work at the first meter', async () => {
+    await using stood = await stand()
+    await using auth = new SmtAuth({ baseUrl: stood.smt.baseUrl, ...stood.smt.login })
+    const client = new SmtClient({ auth, requesterAuthenticationId: stood.smt.duns, requestorId: 'SOMEBODY' })
+    expect(await failureOf(stood.run({ client }))).toMatchObject({ code: 'API_UNAUTHORIZED' })
+    expect(reportsAsked(stood.smt)).toHaveLength(1)
+  })
+
   test('wrong credentials end the work: nobody would come any further', async () => {
     await using stood = await stand()
     await using auth = new SmtAuth({ baseUrl: stood.smt.baseUrl, username: 'INTELLIPATH', password: 'wrong' })
@@ -345,20 +353,31 @@ describe('any sink will do', () => {
     expect(again.outcome).toBe('complete')
   })
 
-  test('DuckDB and PostgreSQL say the same of every kind of day', async () => {
+  const postgres = usePostgres()
+  const stores: [string, () => Sink][] = [
+    ['DuckDB', memory],
+    ...(['days', 'rows'] as const).map((layout): [string, () => Sink] => [
+      `PostgreSQL (${layout})`,
+      () => {
+        const { connectionString } = postgres
+        return new PostgresSink({ connectionString, schema: schemaFor(scratchFolder() + layout), layout })
+      }
+    ])
+  ]
+
+  test.each(stores)('%s says what it has of every kind of day', async (_, open) => {
     const dates = ['2025-03-08', '2025-03-09', '2025-03-10', '2025-11-02', '2025-11-03']
     const days: DaysOf = ({ esiid, solar }, date) =>
       dates.includes(date) ? [makeMeterDay({ esiid, date, solar })] : []
-    await using stood = await stand({ days })
+    await using stood = await stand({ days }, open())
     await stood.run({ from: '2025-03-07', to: '2025-11-04', quietPolls: 0 })
-    const stored = await stood.options.sink.storedDays({ esiids, from: '2025-03-09', to: '2025-11-03' })
+    const stored = await stood.options.sink.storedDays({ esiids, from: '2025-03-09', to: '2025-11-02' })
     expect(stored!.filter(({ esiid }) => esiid === solarHome)).toEqual(
       (['consumption', 'surplus-generation'] as const).flatMap(direction =>
         [
           ['2025-03-09', 92],
           ['2025-03-10', 96],
-          ['2025-11-02', 100],
-          ['2025-11-03', 96]
+          ['2025-11-02', 100]
         ].map(([date, intervals]) => ({ esiid: solarHome, direction, date, intervals }))
       )
     )

@@ -45,6 +45,11 @@ export class FolderStore implements ReceivingStore {
     return recordsIn(this.#folder).flatMap(([folder]) => readdirSync(folder).filter(name => name.startsWith('part-')))
   }
 
+  /** Loses what is staged of a file, as a clean-up would. */
+  forget(file: string): void {
+    rmSync(join(this.#folder, file), { recursive: true })
+  }
+
   records(): FileRecord[] {
     return recordsIn(this.#folder).map(([, record]) => record)
   }
