@@ -200,6 +200,11 @@ const catalogue = {
     'Look at the row codes that the message counts; raise maxRejects only if the rest is wanted without those rows.'
   ),
 
+  PARSE_HANDLER: file(
+    true,
+    'Look at the cause: it is the error of your own handler. The next run gives it the entry again.'
+  ),
+
   ROW_CELL_COUNT: row(
     'the row has more or fewer cells than the header',
     'The row has more or fewer cells than the header; look at the line.'
@@ -266,6 +271,27 @@ const catalogue = {
   ROW_BAD_DIRECTION: row(
     'the direction is neither of the two',
     'The direction is Consumption or Surplus Generation; look at the line.'
+  ),
+
+  ROW_BAD_QUOTE: row(
+    'a quotation mark stands inside a cell',
+    'A quotation mark stands inside a cell that does not begin with one, or something follows the closing one; look at the line.'
+  ),
+  ROW_BAD_PERIOD: row(
+    'the period ends before it begins',
+    'The end of the billed period is before its start; look at the line.'
+  ),
+  ROW_BAD_NUMBER: row(
+    'a number is not a plain decimal',
+    'Register readings, kWh, kW and kVA are plain decimals or blank; look at the line.'
+  ),
+  ROW_NEGATIVE_NUMBER: row(
+    'a number is negative',
+    'Register readings, kWh, kW and kVA are not negative; ask SMT what a negative one means.'
+  ),
+  ROW_NUMBER_OUT_OF_RANGE: row(
+    'a number has more than nine digits before the point or five after it',
+    'Register readings, kWh, kW and kVA have at most nine digits before the point and five after it; look at the line.'
   ),
 
   STORE_BUSY: run(true, 'Another process holds the store; wait for it to end, or give this one a store of its own.'),

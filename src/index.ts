@@ -50,21 +50,44 @@ export {
   type IntervalColumns
 } from './batch.ts'
 export {
+  type DateSpan,
   type EntryAccount,
   FileAccount,
   type Quality,
   type Repeats,
+  type ReportCounts,
   type RowCounts,
   type RowReject
 } from './parse/file-account.ts'
+export type { EntryHandler, EntryHandlers, OtherEntry } from './parse/handlers.ts'
 export { IntervalParser, type IntervalParserOptions } from './parse/interval-parser.ts'
 export type { IntervalLayout } from './parse/layouts.ts'
+export type { OtherKind } from './parse/reports/recognise.ts'
+export {
+  type DailyReadRow,
+  type MonthlyBillRow,
+  type ReportBatch,
+  ReportBatchOf,
+  type ReportKind,
+  type ReportRows,
+  reportKinds
+} from './report-batch.ts'
 
 // Where do they go, and what became of each?
 export { explain } from './ledger/explain.ts'
 export { FileLedger } from './ledger/file-ledger.ts'
 export type { Claim, ClaimAnswer, ClaimOptions, Ledger, LedgerRecord, RecordQuery } from './ledger/ledger.ts'
-export type { Evidence, LedgerFile, Reason, Receipt, RowsStored } from './ledger/receipt.ts'
+export { replayUnhandled } from './ledger/replay-unhandled.ts'
+export type {
+  Evidence,
+  LedgerFile,
+  Reason,
+  Receipt,
+  ReportReceipt,
+  ReportsStored,
+  RowsStored,
+  Stored
+} from './ledger/receipt.ts'
 export { type Closing, type Committed, Sink, type SinkTransaction } from './sink/sink.ts'
 export { SinkStream } from './sink/sink-stream.ts'
 export type { StoredDay, StoredDaysQuery } from './sink/stored-days.ts'

@@ -3,6 +3,8 @@ import { splitCells } from './cells.ts'
 import { looksLikeGreenButton } from './green-button/recognise.ts'
 import { type BoundLayout, bindLayout, type IntervalLayout, showHeader, unverifiedLayout } from './layouts.ts'
 import { isJson, looksLikeReadList, READ_LIST_HEAD } from './read-list/recognise.ts'
+import type { BoundReport } from './reports/layouts.ts'
+import { findReportHead, kindByName, type OtherKind, type ReportHead } from './reports/recognise.ts'
 import { NEAR, unopened } from './unopened.ts'
 
 const [LF, CR] = [10, 13]
@@ -28,7 +30,13 @@ export type EntryKind =
   | { readonly kind: 'intervals'; readonly layout: BoundLayout; readonly head: EntryHead }
   | { readonly kind: 'green-button' }
   | { readonly kind: 'read-list' }
-  | { readonly kind: 'unknown'; readonly header: string }
+  | { readonly kind: 'other'; readonly is: OtherKind; readonly header: string; readonly report?: FoundReport }
+
+/** A report beside intervals that can be read. */
+export interface FoundReport {
+  readonly head: ReportHead
+  readonly bound: BoundReport
+}
 
 /** Where an entry stands, for errors and for what its name promises. */
 export interface EntryPlace {
@@ -90,8 +98,19 @@ export function classify(bytes: Uint8Array, complete: boolean, place: EntryPlace
   if (separator) {
     throw headError(place, 'PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)
   }
-  if (bound.intervals || promisesIntervals(place.name)) throw headError(place, bound.code, bound.what)
-  return { kind: 'unknown', header: showable(showHeader(cells)) }
+  if (bound.intervals) throw headError(place, bound.code, bound.what)
+  const report = findReportHead(latin1(start))
+  if (report) return otherReport(report)
+  if (promisesIntervals(place.name)) throw headError(place, bound.code, bound.what)
+  return { kind: 'other', is: kindByName(place.name, place.file), header: showable(showHeader(cells)) }
+}
+
+function otherReport(head: ReportHead): EntryKind {
+  const { cells, bound } = head
+  const header = showable(showHeader(cells))
+  return bound
+    ? { kind: 'other', is: bound.layout.kind, header, report: { head, bound } }
+    : { kind: 'other', is: 'meter-info', header }
 }
 
 /** Fails what is no text with a header, and holds intervals all the same or was meant to. */

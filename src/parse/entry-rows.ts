@@ -1,6 +1,6 @@
 import type { EntryLabel, IntervalBatch } from '../batch.ts'
 import { ParseError, type RowCode, reasonFor } from '../errors.ts'
-import { type Quality, type RowCounts, type RowReject, tooManyRejects } from './file-account.ts'
+import { type DateSpan, type Quality, type RowCounts, type RowReject, tooManyRejects } from './file-account.ts'
 import { RepeatedHours, type ToldRow } from './repeated-hour.ts'
 import type { PlaceOutcome, RowCells, ScanCore } from './scan-core.ts'
 
@@ -22,6 +22,8 @@ export interface EntryCounts {
   readonly rows: RowCounts
   readonly rejects: readonly RowReject[]
   readonly quality: Quality
+  /** First and last local day of a report beside intervals; null without a row. */
+  readonly dates?: DateSpan | null
 }
 
 /** The rows of one entry on their way through the core: batches out, and every row in the account. */

@@ -40,6 +40,18 @@ export {
   totalsOf
 } from './reports.ts'
 
+// Reports beside intervals, invented: nobody has shown a real one.
+
+export {
+  type Bill,
+  type BillOptions,
+  makeBills,
+  makeMeterInfo,
+  makeMonthlyReport,
+  meterInfoHeader,
+  monthlyHeader
+} from './other-reports.ts'
+
 // Archives, keys and messages around them.
 
 export { makeZip, type ZipEntry, type ZipOptions } from './archive.ts'
