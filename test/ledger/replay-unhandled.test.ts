@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { expect, test } from 'vitest'
@@ -7,8 +8,17 @@ import { IntervalParser, type IntervalParserOptions } from '../../src/parse/inte
 import { DuckDbSink } from '../../src/sink/duckdb.ts'
 import type { Sink } from '../../src/sink/sink.ts'
 import type { IngestFile } from '../../src/source/source.ts'
-import { makeDailyReport, makeEsiid, makeIntervalReport, makeMeterInfo, makeZip } from '../../src/testing/index.ts'
+import {
+  dailyHeader,
+  makeDailyReport,
+  makeEsiid,
+  makeIntervalReport,
+  makeMeterInfo,
+  makeZip,
+  meterInfoHeader
+} from '../../src/testing/index.ts'
 import { days, fileOf } from '../conformance/sink.ts'
+import { query } from '../support/duckdb.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
 const intervals = { name: 'IntervalMeterUsage.CSV', bytes: makeIntervalReport(days(1)).bytes }
@@ -26,8 +36,17 @@ async function deliver(sink: Sink, file: IngestFile, options: IntervalParserOpti
 }
 
 test('files of which something was left are read anew once somebody takes it, and those alone', async () => {
-  const sink = new DuckDbSink({ path: join(scratchFolder(), 'smt.duckdb') })
+  const path = join(scratchFolder(), 'smt.duckdb')
+  const sink = new DuckDbSink({ path })
   for (const file of files) await deliver(sink, file, { reports: 'leave' })
+  await sink.close()
+  const page = readFileSync(new URL('../../docs/other-files.md', import.meta.url), 'utf8')
+  const left = await query(path, /```sql\n([\s\S]*?)```/.exec(page)![1]!)
+  expect(left.map(({ kind, header, path }) => [kind, header, path]).sort()).toEqual([
+    ['daily-reads', dailyHeader, 'daily.zip'],
+    ['meter-info', meterInfoHeader, 'info.csv'],
+    ['unknown', 'hello', 'notes.txt']
+  ])
   const ledger = await sink.ledger()
   const due = async () => (await ledger.records({ isReplayDue: true })).map(({ file }) => file.path).sort()
 

@@ -68,7 +68,9 @@ export class ReadListScanner implements EntryScanner {
     else if (place === 'skipped') this.#rows.take('ROW_NONEXISTENT_HOUR', offset)
     else {
       const time = { at: shared.day.start + place * QUARTER, minutes: 15 }
-      this.#rows.take({ ...shared, time, reading, estimated }, offset)
+      const { esiid, day, revision, direction } = shared
+      // Field by field: spreading one object into another takes longer than all the rest.
+      this.#rows.take({ esiid, day, time, revision, direction, reading, estimated }, offset)
     }
   }
 }
