@@ -113,7 +113,7 @@ function shortEsiid(esiid: string): string {
   return `…${esiid.slice(-4)}`
 }
 
-/** Text that may be shown: ESIIDs shortened, wherever they stand. */
+/** Text that may be shown or logged: ESIIDs shortened to their last four digits, wherever they stand. */
 export function maskEsiids(text: string): string {
   return text.replace(/(?<!\d)10(?:\d{20}|\d{15})(?!\d)/g, shortEsiid)
 }

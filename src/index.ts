@@ -94,6 +94,7 @@ export type { StoredDay, StoredDaysQuery } from './sink/stored-days.ts'
 
 // Who joins the stages?
 export { type FileStage, type IngestOptions, ingest } from './ingest.ts'
+export { type EnvStages, stagesFromEnv } from './stages-from-env.ts'
 export { type WatchOptions, watch } from './watch.ts'
 
 // What can go wrong?
@@ -109,6 +110,7 @@ export {
   errorCodes,
   findIngestError,
   IngestError,
+  maskEsiids,
   ParseError,
   type RowCode,
   SinkError,

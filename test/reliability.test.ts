@@ -19,9 +19,9 @@ interface Named {
   readonly title: string
 }
 
-const pages = ['docs/reliability.md', 'docs/pains.md', 'docs/archives.md']
+const pages = ['docs/reliability.md', 'docs/pains.md', 'docs/archives.md', 'docs/security.md']
 const later = /^\*\*later\*\*: [a-z]/
-const citation = /^\[(test\/\S+)\]\(\.\.\/\1\): (\S.*)$/
+const citation = /^\[((?:examples\/[\w-]+\/)?test\/\S+)\]\(\.\.\/\1\): (\S.*)$/
 
 /** The lines of every table whose last column is `tests`. */
 const lines = pages.flatMap(page =>

@@ -1,7 +1,7 @@
 import { ConfigError, findIngestError } from '../errors.ts'
+import { buildDatabase } from '../settings.ts'
 import type { ExportedFile, ParquetManifest } from '../sink/parquet/manifest.ts'
 import { errorJson, many, number, printError, say, sayJson } from './print.ts'
-import { buildDatabase } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Flags of `export`. */

@@ -12,9 +12,9 @@ import { intervalJson } from '../interval-json.ts'
 import { type EntryAccount, FileAccount, type ReportCounts } from '../parse/file-account.ts'
 import type { IntervalParser } from '../parse/interval-parser.ts'
 import { leftWords, type ReportBatch, type ReportKind, reportWords } from '../report-batch.ts'
+import { buildDecryptor, buildParser, type KeyFlags, type ParserFlags } from '../settings.ts'
 import { LocalDays } from './local-days.ts'
 import { errorJson, many, number, printError, say, sayJson, signatureText } from './print.ts'
-import { buildDecryptor, buildParser, type KeyFlags, type ParserFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Flags of `inspect`. */

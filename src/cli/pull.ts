@@ -1,7 +1,5 @@
 import { ConfigError, findIngestError, IngestError } from '../errors.ts'
 import { type IngestOptions, ingest } from '../ingest.ts'
-import type { Sink } from '../sink/sink.ts'
-import type { Source } from '../source/source.ts'
 import {
   buildDecryptor,
   buildParser,
@@ -10,7 +8,9 @@ import {
   type KeyFlags,
   type ParserFlags,
   type SourceFlags
-} from './settings.ts'
+} from '../settings.ts'
+import type { Sink } from '../sink/sink.ts'
+import type { Source } from '../source/source.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 import { Tally } from './tally.ts'
 

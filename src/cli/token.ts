@@ -3,8 +3,8 @@ import { password as askHidden, isCancel } from '@clack/prompts'
 import { SmtAuth } from '../auth/smt-auth.ts'
 import type { AccessToken } from '../auth/token.ts'
 import { AbortError, ApiError, ConfigError, type ErrorCode } from '../errors.ts'
+import { demand, readSecret } from '../settings.ts'
 import { errorJson, printError, say, sayJson } from './print.ts'
-import { demand, readSecret } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Flags of `token`. */

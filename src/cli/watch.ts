@@ -1,8 +1,8 @@
 import { findIngestError } from '../errors.ts'
+import { buildDecryptor, buildParser, buildSink, buildSources } from '../settings.ts'
 import { watch as watchSource } from '../watch.ts'
 import { errorJson, printError, sayJson } from './print.ts'
 import type { TakeFlags } from './pull.ts'
-import { buildDecryptor, buildParser, buildSink, buildSources } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 import { Tally } from './tally.ts'
 

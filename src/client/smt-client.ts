@@ -3,6 +3,7 @@ import { SmtAuth } from '../auth/smt-auth.ts'
 import { settle } from '../options.ts'
 import type { Source } from '../source/source.ts'
 import * as agreements from './agreements.ts'
+import type { ApiAnswer } from './answer-body.ts'
 import { Caller } from './caller.ts'
 import { type EndpointName, endpoints } from './endpoints.ts'
 import { IntervalAnswers, type IntervalAnswersQuery } from './interval-answers.ts'
@@ -232,5 +233,18 @@ export class SmtClient {
    */
   cancelSubscription(options: { readonly subscriptionNumber: string | number } & WithSignal): Promise<void> {
     return subscriptions.cancelSubscription(this.#caller, options)
+  }
+
+  /**
+   * One of these calls by its name, with fields and answer under SMT's own names, for programs that hand both on. Who asks is
+   * filled in. What SMT says went wrong is thrown when its status says so, and left in the answer when it comes with HTTP 200.
+   */
+  call(name: EndpointName, fields: Readonly<Record<string, unknown>>, { signal }: WithSignal = {}): Promise<ApiAnswer> {
+    return this.#caller.answer(name, fields, signal)
+  }
+
+  /** Where SMT is. */
+  get baseUrl(): string {
+    return this.#caller.baseUrl
   }
 }

@@ -1,16 +1,16 @@
 import { accessSync, constants } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { AscDecryptor, type AscDecryptorOptions } from '../decrypt/asc-decryptor.ts'
-import { ConfigError } from '../errors.ts'
-import { IntervalParser } from '../parse/interval-parser.ts'
-import type { DuckDbSink } from '../sink/duckdb.ts'
-import type { PostgresSink, PostgresSinkOptions } from '../sink/postgres.ts'
-import type { Sink } from '../sink/sink.ts'
-import { DirectorySource } from '../source/directory-source.ts'
-import type { DisposeOption } from '../source/disposal.ts'
-import { SftpSource } from '../source/sftp-source.ts'
-import type { Source } from '../source/source.ts'
+import { AscDecryptor, type AscDecryptorOptions } from './decrypt/asc-decryptor.ts'
+import { ConfigError } from './errors.ts'
+import { IntervalParser } from './parse/interval-parser.ts'
+import type { DuckDbSink } from './sink/duckdb.ts'
+import type { PostgresSink, PostgresSinkOptions } from './sink/postgres.ts'
+import type { Sink } from './sink/sink.ts'
+import { DirectorySource } from './source/directory-source.ts'
+import type { DisposeOption } from './source/disposal.ts'
+import { SftpSource } from './source/sftp-source.ts'
+import type { Source } from './source/source.ts'
 
 /** Flags that open OpenPGP messages. */
 export interface KeyFlags {
@@ -95,7 +95,7 @@ type DatabaseAddress =
 export async function buildSink(to: string | undefined, env: Env): Promise<Sink> {
   const store = storeOf('--to', to, env)
   if (store.kind !== 'ndjson') return openDatabase(store)
-  return new (await import('../sink/ndjson.ts')).NdjsonSink({ directory: store.path })
+  return new (await import('./sink/ndjson.ts')).NdjsonSink({ directory: store.path })
 }
 
 /** The database that `--from` or SMT_STORE asks for. One that is a file must be there. */
@@ -108,20 +108,20 @@ export async function buildDatabase(from: string | undefined, env: Env): Promise
 }
 
 async function openDatabase(store: DatabaseAddress): Promise<Database> {
-  if (store.kind === 'duckdb') return new (await import('../sink/duckdb.ts')).DuckDbSink({ path: store.path })
-  return new (await import('../sink/postgres.ts')).PostgresSink(store.options)
+  if (store.kind === 'duckdb') return new (await import('./sink/duckdb.ts')).DuckDbSink({ path: store.path })
+  return new (await import('./sink/postgres.ts')).PostgresSink(store.options)
 }
 
 /** The tables of a store, as SQL. */
 export async function schemaOf(store: Store): Promise<string> {
   switch (store.kind) {
     case 'duckdb':
-      return (await import('../sink/duckdb/schema.ts')).schemaText()
+      return (await import('./sink/duckdb/schema.ts')).schemaText()
     case 'ndjson':
       throw new ConfigError('CONFIG_INVALID', 'an NDJSON folder has no tables')
     case 'postgres': {
       const { schema, layout } = store.options
-      return (await import('../sink/postgres/schema.ts')).schemaText(schema, layout)
+      return (await import('./sink/postgres/schema.ts')).schemaText(schema, layout)
     }
   }
 }
