@@ -25,7 +25,7 @@ export interface HttpOptions {
   readonly maxBytes?: number
   /**
    * Rows of a message, at most.
-   * @default 25000, and 5000 for the profile `intelliwatt-raw-upload`
+   * @default 10000, and 5000 for the profile `intelliwatt-raw-upload`
    */
   readonly maxRows?: number
   /**
@@ -124,7 +124,7 @@ const signedSchema = z.strictObject({
   profile: z.undefined().optional(),
   // What a row and what stands around it take is far below.
   maxBytes: z.number().int().min(4096).default(4_000_000),
-  maxRows: z.number().int().positive().default(25_000),
+  maxRows: z.number().int().positive().default(10_000),
   secret: z.union([webhookSecret, given], 'must be whsec_ and base64, 24 bytes or more, or a function that gives it'),
   format: z.enum(['ndjson', 'json']).default('ndjson'),
   compression: z.enum(['gzip', 'none']).default('gzip'),
