@@ -43,6 +43,9 @@ const catalogue = {
     'Check that requestorID is the user name of the token, and that an agreement for the meter is active.'
   ),
   API_REFUSED: run(false, 'Correct what the message names; SMT would refuse the same call again.'),
+  API_FAULT: file(false, 'SMT took the call and did not do it; correct what its words in the message name.'),
+  API_NO_DATA: file(true, 'SMT has nothing for this meter and these days yet; ask again later.'),
+  API_UNCERTAIN: run(false, 'SMT may have done it: look it up in its lists before asking again.'),
   API_ANSWER: run(false, 'SMT answered what it is not known to answer; report the message to us.'),
 
   SFTP_CONNECT: run(true, 'Check host and port, and whether the server admits the address of this machine.'),
@@ -183,10 +186,23 @@ const catalogue = {
     false,
     'The parts of the feed do not stand where they can be put together; report the file to us.'
   ),
+  PARSE_JSON: file(
+    false,
+    'The JSON is damaged, cut off, not UTF-8 or too long in one piece; ask for the answer again.'
+  ),
+  PARSE_READ_LIST: file(
+    false,
+    'The parts of the JSON answer do not stand where they can be put together; report the answer’s shape to us.'
+  ),
   PARSE_LINE_TOO_LONG: file(false, 'A line is longer than any row can be; the file is not what its header says.'),
   PARSE_TOO_MANY_REJECTS: file(
     false,
     'Look at the row codes that the message counts; raise maxRejects only if the rest is wanted without those rows.'
+  ),
+
+  PARSE_HANDLER: file(
+    true,
+    'Look at the cause: it is the error of your own handler. The next run gives it the entry again.'
   ),
 
   ROW_CELL_COUNT: row(
@@ -235,6 +251,10 @@ const catalogue = {
     'the row may belong to either pass of the repeated autumn hour',
     'The repeated autumn hour is out of order here, so nobody can tell its two passes apart; take the file as SMT sent it.'
   ),
+  ROW_BAD_LIST: row(
+    'the day’s list of readings does not fit the day',
+    'The list has more or fewer positions than the day can have, or gaps that leave its order open; ask for the CSV report.'
+  ),
   ROW_BAD_KWH: row(
     'kWh is not a plain decimal number',
     'A reading is a plain decimal number, or blank for no reading; look at the line.'
@@ -251,6 +271,27 @@ const catalogue = {
   ROW_BAD_DIRECTION: row(
     'the direction is neither of the two',
     'The direction is Consumption or Surplus Generation; look at the line.'
+  ),
+
+  ROW_BAD_QUOTE: row(
+    'a quotation mark stands inside a cell',
+    'A quotation mark stands inside a cell that does not begin with one, or something follows the closing one; look at the line.'
+  ),
+  ROW_BAD_PERIOD: row(
+    'the period ends before it begins',
+    'The end of the billed period is before its start; look at the line.'
+  ),
+  ROW_BAD_NUMBER: row(
+    'a number is not a plain decimal',
+    'Register readings, kWh, kW and kVA are plain decimals or blank; look at the line.'
+  ),
+  ROW_NEGATIVE_NUMBER: row(
+    'a number is negative',
+    'Register readings, kWh, kW and kVA are not negative; ask SMT what a negative one means.'
+  ),
+  ROW_NUMBER_OUT_OF_RANGE: row(
+    'a number has more than nine digits before the point or five after it',
+    'Register readings, kWh, kW and kVA have at most nine digits before the point and five after it; look at the line.'
   ),
 
   STORE_BUSY: run(true, 'Another process holds the store; wait for it to end, or give this one a store of its own.'),

@@ -15,6 +15,7 @@ import {
   makeEsiid,
   makeIntervalReport,
   makeMeterDay,
+  makeMeterInfo,
   makePgpKey,
   makeSshKey,
   makeZip,
@@ -235,7 +236,7 @@ describe('the code of the pages', () => {
   }, 60_000)
 
   test('of docs/write-a-sink.md is the example and its test', () => {
-    const [sink, , , suites] = blocks('ts', text('docs/write-a-sink.md'))
+    const [sink, , , , suites] = blocks('ts', text('docs/write-a-sink.md'))
     expect(sink).toBe(text('examples/csv-sink.ts'))
     expect(suites).toBe(text('test/sink/csv-sink.test.ts'))
   })
@@ -304,9 +305,13 @@ const parseLines = (text: string): Line[] =>
     .split('\n')
     .map(line => JSON.parse(line))
 
+/** The lines of intervals; those of other reports say so. */
 function readNdjson(folder: string): Line[] {
   const names = readdirSync(folder).filter(name => !name.startsWith('.'))
-  return names.flatMap(name => parseLines(readFileSync(join(folder, name), 'utf8')))
+  const lines = names.flatMap(name => parseLines(readFileSync(join(folder, name), 'utf8')))
+  const daily = lines.filter(line => 'type' in line)
+  expect(daily.map(line => 'type' in line && line.type)).toEqual(['daily-read', 'daily-read', 'daily-read'])
+  return lines.filter(line => !('type' in line))
 }
 
 async function readDuckDb(path: string): Promise<Line[]> {
@@ -331,6 +336,7 @@ describe('what a user does', () => {
   const [plain, solar] = [makeIntervalReport(first), makeIntervalReport(second)]
   const member = { name: 'IntervalMeterUsage20250715141200000.CSV', bytes: solar.bytes }
   const daily = { name: 'DailyMeterUsage20250715141200000.CSV', bytes: makeDailyReport(second) }
+  const info = { name: 'MeterInfo20250715141200000.CSV', bytes: makeMeterInfo([esiid]) }
 
   const login = makeSshKey()
   let pgp: PgpKey
@@ -350,7 +356,7 @@ describe('what a user does', () => {
   async function smt(folder: string): Promise<FakeSftpServer> {
     writeFileSync(join(folder, 'id_ed25519'), login.privateKey, { mode: 0o600 })
     writeFileSync(join(folder, 'pgp-private.asc'), pgp.privateKey)
-    const packed = await wrapAsSmt([member, daily], pgp.publicKey)
+    const packed = await wrapAsSmt([member, daily, info], pgp.publicKey)
     const bare = await encryptMessage(plain.bytes, { publicKeys: [pgp.publicKey] })
     const server = await FakeSftpServer.start({
       users: [{ username: 'user', publicKey: login.publicKey }],
@@ -367,7 +373,7 @@ describe('what a user does', () => {
   function fillInbox(folder: string): void {
     mkdirSync(join(folder, 'inbox'))
     writeFileSync(join(folder, 'inbox/IntervalData.csv'), plain.bytes)
-    writeFileSync(join(folder, 'inbox/IntervalMeterUsage.zip'), makeZip([member, daily]))
+    writeFileSync(join(folder, 'inbox/IntervalMeterUsage.zip'), makeZip([member, daily, info]))
   }
 
   describe('the code of the README', () => {
@@ -407,7 +413,7 @@ describe('what a user does', () => {
       const isEnough = (said: string) => said.match(/^committed .*\n/gm)?.length === 2
       expect(await runNode(folder, ['watch.mjs'], {}, isEnough)).toMatchObject({ exitCode: 0, stderr: '' })
       expect(sorted(await readDuckDb(join(folder, 'smt.duckdb')))).toEqual(truthOf(plain, solar))
-      // The other one holds a report of another kind, too.
+      // The other one holds meter information, too.
       expect([readdirSync(join(folder, 'done')), readdirSync(join(folder, 'inbox'))]).toEqual([
         ['IntervalData.csv'],
         ['IntervalMeterUsage.zip']

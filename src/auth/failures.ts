@@ -95,9 +95,13 @@ export function retryAfter({ 'retry-after': header, date = '' }: IncomingHttpHea
 /** The few words of an answer that say why, without what would tell a customer. */
 function quotable(body: unknown): string | undefined {
   const said = typeof body === 'string' ? titleOf(body) : fieldOf(body)
-  const text = said?.replace(/\s+/g, ' ').trim()
-  if (text === undefined || text === '') return undefined
-  return maskDigits(text.replace(/[^\s@<>"',;]+@[^\s@<>"',;]+/g, '…@…')).slice(0, MOST_QUOTED)
+  return quoted(said ?? '') || undefined
+}
+
+/** Words of SMT's as an error may repeat them: without addresses and long numbers, and not too many. */
+export function quoted(text: string): string {
+  const plain = text.replace(/\s+/g, ' ').trim()
+  return maskDigits(plain.replace(/[^\s@<>"',;]+@[^\s@<>"',;]+/g, '…@…')).slice(0, MOST_QUOTED)
 }
 
 function titleOf(text: string): string | undefined {

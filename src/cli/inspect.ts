@@ -3,21 +3,22 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { IntervalBatch } from '../batch.ts'
+import { IntervalBatch } from '../batch.ts'
 import type { AscDecryptor } from '../decrypt/asc-decryptor.ts'
 import { inspectMessage, type MessageInfo } from '../decrypt/inspect-message.ts'
 import { type MessageSignature, openedOf } from '../decrypt/opened.ts'
 import { AbortError, ConfigError, DecryptError, type ErrorCode, findIngestError, SourceError } from '../errors.ts'
 import { intervalJson } from '../interval-json.ts'
-import { type EntryAccount, FileAccount } from '../parse/file-account.ts'
-import { IntervalParser } from '../parse/interval-parser.ts'
+import { type EntryAccount, FileAccount, type ReportCounts } from '../parse/file-account.ts'
+import type { IntervalParser } from '../parse/interval-parser.ts'
+import { leftWords, type ReportBatch, type ReportKind, reportWords } from '../report-batch.ts'
 import { LocalDays } from './local-days.ts'
 import { errorJson, many, number, printError, say, sayJson, signatureText } from './print.ts'
-import { buildDecryptor, type KeyFlags } from './settings.ts'
+import { buildDecryptor, buildParser, type KeyFlags, type ParserFlags } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 
 /** Flags of `inspect`. */
-export interface InspectFlags extends KeyFlags {
+export interface InspectFlags extends KeyFlags, ParserFlags {
   readonly json?: boolean
   readonly intervals?: boolean
 }
@@ -25,17 +26,19 @@ export interface InspectFlags extends KeyFlags {
 /** Shows what is inside files; stores nothing. A file that fails leaves the others alone. */
 export async function inspect(files: readonly string[], flags: InspectFlags, around: Surroundings): Promise<ExitCode> {
   const decryptor = buildDecryptor(flags, around.env)
+  const parser = buildParser(flags)
   // Showing is all there is to do; without a reader nothing is left of it.
   process.stdout.once('error', () => process.exit(0))
   let exitCode: ExitCode = 0
   try {
     for (const path of files) {
       try {
-        const found = await read(path, decryptor, around.signal)
-        if (flags.intervals) await printIntervals(path, decryptor, around.signal, found)
+        const how = { decryptor, parser, signal: around.signal }
+        const found = await read(path, how)
+        if (flags.intervals) await printIntervals(path, how, found)
         else if (flags.json) sayJson({ file: path, ok: true, ...summary(found) })
         else print(path, found)
-        if (found.account.rows.rejected > 0) exitCode = 1
+        if (found.account.entries.some(({ rows }) => rows.rejected > 0)) exitCode = 1
       } catch (error) {
         const cause = around.signal.aborted ? new AbortError({ file: path }) : (findIngestError(error) ?? error)
         if (cause instanceof ConfigError) throw cause
@@ -64,14 +67,20 @@ interface Found {
   readonly days: ReadonlySet<string>
 }
 
+/** What files are opened and read with. */
+interface How {
+  readonly decryptor: AscDecryptor
+  readonly parser: IntervalParser
+  readonly signal: AbortSignal
+}
+
 /**
  * One pass: opened, unpacked, parsed and checked. `take` hears of every batch.
  * Memory: one batch, and the names of the meters.
  */
 async function read(
   path: string,
-  decryptor: AscDecryptor,
-  signal: AbortSignal,
+  { decryptor, parser, signal }: How,
   take: (batch: IntervalBatch) => void | Promise<void> = () => {}
 ): Promise<Found> {
   const meters = new Set<string>()
@@ -90,11 +99,11 @@ async function read(
   await pipeline(
     bytesOf(path),
     decryptor.stream(file),
-    new IntervalParser().stream(file),
+    parser.stream(file),
     async chunks => {
-      for await (const chunk of chunks as AsyncIterable<IntervalBatch | FileAccount>) {
+      for await (const chunk of chunks as AsyncIterable<IntervalBatch | ReportBatch | FileAccount>) {
         if (chunk instanceof FileAccount) account = chunk
-        else {
+        else if (chunk instanceof IntervalBatch) {
           for (const esiid of chunk.esiids) meters.add(esiid)
           days.addAll(chunk.start)
           await take(chunk)
@@ -148,11 +157,11 @@ function printMessage(path: string, { kind, isArmored, packets, recipients, ...d
 }
 
 /** The second pass prints what the first one verified; a file that changed in between prints nothing more. */
-async function printIntervals(path: string, decryptor: AscDecryptor, signal: AbortSignal, first: Found): Promise<void> {
-  const second = await read(path, decryptor, signal, async batch => {
+async function printIntervals(path: string, how: How, first: Found): Promise<void> {
+  const second = await read(path, how, async batch => {
     let text = ''
     for (const interval of batch) text += `${intervalJson(interval)}\n`
-    if (!process.stdout.write(text)) await once(process.stdout, 'drain', { signal })
+    if (!process.stdout.write(text)) await once(process.stdout, 'drain', { signal: how.signal })
   })
   if (JSON.stringify(second.account) !== JSON.stringify(first.account)) {
     throw new SourceError('TRANSFER_CHANGED', 'the file changed between the two passes', { file: path })
@@ -168,6 +177,7 @@ function summary({ account, signature, meters, days }: Found) {
     days: days.size,
     intervals: rows.accepted,
     rows,
+    ...(Object.keys(account.reports).length > 0 && { reports: account.reports }),
     estimatedShare: rows.accepted === 0 ? null : quality.estimated / rows.accepted,
     quality
   }
@@ -178,6 +188,11 @@ function print(path: string, found: Found): void {
   say(path)
   if (signature) say(`  signed ${signatureText(signature)}`)
   for (const entry of account.entries) for (const line of entryLines(entry)) say(`  ${line}`)
+  for (const [kind, counts] of Object.entries(account.reports) as [ReportKind, ReportCounts][]) {
+    const { accepted, missing, rejected, dates } = counts
+    const span = dates ? ` from ${dates.first} to ${dates.last}` : ''
+    say(`  ${many(accepted, ...reportWords[kind])}${span}, missing ${number(missing)}, rejected ${number(rejected)}`)
+  }
   const { accepted, missing, placeholder, rejected } = account.rows
   if (accepted + missing + placeholder + rejected === 0) {
     say('  no intervals')
@@ -200,7 +215,11 @@ function print(path: string, found: Found): void {
 
 function entryLines(entry: EntryAccount): string[] {
   const head = `entry ${entry.name}: ${number(entry.bytes)} bytes`
-  if (entry.outcome === 'unhandled') return [`${head}, not intervals${entry.header ? `, header ${entry.header}` : ''}`]
+  if (entry.outcome === 'unhandled') {
+    const { kind, header } = entry
+    const what = kind in leftWords ? `${leftWords[kind as keyof typeof leftWords]}, not read` : 'not intervals'
+    return [`${head}, ${what}${header ? `, header ${header}` : ''}`]
+  }
   const rejects = entry.rejects.slice(0, 20).map(({ line, code }) => `  line ${line}: ${code}`)
   return [`${head}, layout ${entry.layout}, ${number(entry.rows.read)} rows`, ...rejects]
 }

@@ -3,10 +3,11 @@ import { ConfigError } from '../errors.ts'
 import { explain } from '../ledger/explain.ts'
 import { fingerprintOf, type Ledger, type LedgerRecord, type RecordQuery } from '../ledger/ledger.ts'
 import { takeOverPosted } from '../ledger/posted.ts'
+import { hasTakeable } from '../ledger/replay-unhandled.ts'
 import type { FilesOptions, IngestFile, Source } from '../source/source.ts'
 import { many, number, say, sayJson, signatureText } from './print.ts'
 import { type TakeFlags, takeFrom } from './pull.ts'
-import { buildDecryptor, buildSink, buildSources, schemaOf, storeOf } from './settings.ts'
+import { buildDecryptor, buildParser, buildSink, buildSources, schemaOf, storeOf } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 import { Tally } from './tally.ts'
 
@@ -53,8 +54,9 @@ export function show(path: string, flags: LedgerFlags, around: Surroundings) {
     if (receipt?.fetched) say(`  fetched   ${number(receipt.fetched.bytes)} bytes, sha256 ${receipt.fetched.sha256}`)
     if (receipt?.payload) say(`  opened    ${number(receipt.payload.bytes)} bytes, sha256 ${receipt.payload.sha256}`)
     if (receipt?.signature) say(`  signed    ${signatureText(receipt.signature)}`)
-    for (const { name, outcome, rows, rejects } of receipt?.entries ?? []) {
-      say(`  entry     ${name}: ${outcome}, ${many(rows.read, 'row')}, ${number(rows.accepted)} accepted`)
+    for (const { name, kind, outcome, rows, rejects } of receipt?.entries ?? []) {
+      const what = kind === 'intervals' ? outcome : `${kind} ${outcome}`
+      say(`  entry     ${name}: ${what}, ${many(rows.read, 'row')}, ${number(rows.accepted)} accepted`)
       for (const { line, code, reason } of rejects.slice(0, 20)) say(`            line ${line}: ${code}, ${reason}`)
       if (rejects.length > 20)
         say(`            and ${number(rejects.length - 20)} more, see the table rejects or --json`)
@@ -93,24 +95,26 @@ export function forget(paths: readonly string[], flags: LedgerFlags, around: Sur
 
 /** Flags of `ledger replay`. */
 export interface ReplayFlags extends TakeFlags {
+  readonly unhandled?: boolean
   readonly since?: number
   readonly until?: number
 }
 
 /** Reads files anew that are in, and whatever shares their keys. */
 export async function replay(paths: readonly string[], flags: ReplayFlags, around: Surroundings): Promise<ExitCode> {
-  const { since, until } = flags
-  if (paths.length === 0 && since === undefined && until === undefined) {
-    throw new ConfigError('CONFIG_INVALID', 'give the files to replay, or --since and --until')
+  const { since, until, unhandled } = flags
+  if (paths.length === 0 && since === undefined && until === undefined && !unhandled) {
+    throw new ConfigError('CONFIG_INVALID', 'give the files to replay, or --since and --until, or --unhandled')
   }
   // Settings are looked at before anything is marked.
   buildSources(flags, around.env)
   const decryptor = buildDecryptor(flags, around.env)
+  const parser = buildParser(flags)
   return withLedger(flags, around, async (ledger, sink) => {
     const query: RecordQuery = { states: ['committed'], since, until, limit: ALL }
     const chosen = (paths.length > 0 ? await recordsOf(ledger, paths, query) : await ledger.records(query)).filter(
       // What another system took was never read here.
-      ({ receipt }) => receipt?.rows
+      ({ file, receipt }) => receipt?.rows && (!unhandled || hasTakeable(receipt, parser, file.path))
     )
     for (const { fingerprint } of chosen) await ledger.retry(fingerprint)
     const tally = new Tally(flags.json === true)

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { ConfigError } from '../errors.ts'
 import { printError } from './print.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
@@ -50,6 +50,11 @@ function buildProgram(run: Run): Command {
       .option('--passphrase-file <file>', 'holds the passphrase of that key [SMT_PGP_PASSPHRASE_FILE]')
       .option('--signer <file>', 'OpenPGP public key of who may sign; repeatable [SMT_PGP_SIGNERS]', collect)
       .option('--signature <what>', 'ignore, optional (with --signer) or required [SMT_PGP_SIGNATURE]')
+      .addOption(
+        new Option('--reports <what>', 'daily reads and monthly bills, whose layouts are unverified: read or leave')
+          .choices(['read', 'leave'])
+          .default('read')
+      )
       .option('--json', 'one JSON object a line, for programs')
 
   const take = (command: Command) =>
@@ -139,6 +144,7 @@ function addLedger(ledger: Command, { run, take }: { run: Run; take: (command: C
     .action((files, options) => run(async around => (await load()).retry(files, options, around)))
   between(take(ledger.command('replay [files...]')))
     .description('read files anew that are in, and replace what the store has of them')
+    .option('--unhandled', 'those of which something was left that is read by now')
     .action((files, options) => run(async around => (await load()).replay(files, options, around)))
   asked('forget <files...>')
     .description('forget files that are not in: the next run takes them as new')

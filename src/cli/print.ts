@@ -1,6 +1,7 @@
 import type { MessageSignature } from '../decrypt/opened.ts'
 import { IngestError, maskEsiids } from '../errors.ts'
-import type { Receipt } from '../ledger/receipt.ts'
+import type { Receipt, ReportReceipt } from '../ledger/receipt.ts'
+import { leftWords, type ReportKind, reportWords } from '../report-batch.ts'
 
 /** A reader that has seen enough (`| head`) is no error: the work goes on without it. */
 export function outliveReader(): void {
@@ -72,8 +73,10 @@ function outcomeLines(receipt: Receipt): string[] {
   const { state, path, reason, rows, duplicateOf } = receipt
   switch (state) {
     case 'committed': {
+      const reports = Object.entries(receipt.reports ?? {}) as [ReportKind, ReportReceipt][]
       const counts = rows && [
         many(rows.accepted, 'interval'),
+        ...reports.flatMap(reportParts),
         rows.replaced > 0 && `${number(rows.replaced)} replaced an older version`,
         rows.superseded > 0 && `${number(rows.superseded)} older than what is stored`,
         (rows.undeliverable ?? 0) > 0 && `${number(rows.undeliverable!)} not deliverable`,
@@ -85,8 +88,9 @@ function outcomeLines(receipt: Receipt): string[] {
       const rejects = receipt.entries.flatMap(entry =>
         entry.rejects.slice(0, 5).map(({ line, code }) => `    ${entry.name} line ${line}: ${code}`)
       )
-      if (rows?.read === 0 && !receipt.known) return [`○ ${path}  no intervals: ${unhandled(receipt)}`]
-      return [`✓ ${path}  ${(counts || []).filter(Boolean).join(', ')}`, ...rejects]
+      if (rows?.read === 0 && reports.length === 0 && !receipt.known)
+        return [`○ ${path}  no intervals: ${unhandled(receipt)}`]
+      return [`✓ ${path}  ${(counts || []).filter(Boolean).join(', ')}`, ...rejects, ...leftLines(receipt)]
     }
     case 'duplicate':
       return [`= ${path}  same content as ${duplicateOf}`]
@@ -99,13 +103,35 @@ function outcomeLines(receipt: Receipt): string[] {
   }
 }
 
+/** Rows of one kind of report, in a few words. */
+function reportParts([kind, counts]: [ReportKind, ReportReceipt]): string[] {
+  const { accepted, rejected, conflicts, undeliverable } = counts
+  return [
+    many(accepted, ...reportWords[kind]),
+    ...(rejected > 0 ? [`${number(rejected)} of them rejected`] : []),
+    ...(conflicts > 0 ? [`${number(conflicts)} of them in conflict`] : []),
+    ...(undeliverable > 0 ? [`${number(undeliverable)} of them in no store`] : [])
+  ]
+}
+
+/** Entries beside intervals that are known by name or header and that nobody read. */
+function leftLines({ entries, known }: Receipt): string[] {
+  if (known) return []
+  return entries.flatMap(({ outcome, kind, name, header }) =>
+    outcome === 'unhandled' && kind in leftWords
+      ? [`    ${name}: ${leftWords[kind as keyof typeof leftWords]}, not read, header ${header}`]
+      : []
+  )
+}
+
 /** Whether a receipt makes the run's exit code 1. */
 export function isFailure(receipt: Receipt): boolean {
-  const { known, state, rows, reason, disposal } = receipt
+  const { known, state, rows, entries, reason, disposal } = receipt
   if (disposal?.action === 'kept' && disposal.reason?.code !== 'PARTLY') return true
   if (known) return false
   const failed = state === 'seen' && reason?.code !== 'CHANGING' && !isPending(receipt)
-  return state === 'quarantined' || failed || (rows?.rejected ?? 0) > 0 || (rows?.unconfirmed ?? 0) > 0
+  const unsure = (rows?.unconfirmed ?? 0) > 0
+  return state === 'quarantined' || failed || unsure || entries.some(({ rows }) => rows.rejected > 0)
 }
 
 /** Another worker has the file, or it failed in an earlier run and its next attempt is not due: nothing failed now. */

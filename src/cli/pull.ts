@@ -1,14 +1,21 @@
 import { ConfigError, findIngestError, IngestError } from '../errors.ts'
 import { type IngestOptions, ingest } from '../ingest.ts'
-import { IntervalParser } from '../parse/interval-parser.ts'
 import type { Sink } from '../sink/sink.ts'
 import type { Source } from '../source/source.ts'
-import { buildDecryptor, buildSink, buildSources, type KeyFlags, type SourceFlags } from './settings.ts'
+import {
+  buildDecryptor,
+  buildParser,
+  buildSink,
+  buildSources,
+  type KeyFlags,
+  type ParserFlags,
+  type SourceFlags
+} from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 import { Tally } from './tally.ts'
 
 /** Flags of every command that takes files into a store. */
-export interface TakeFlags extends KeyFlags, SourceFlags {
+export interface TakeFlags extends KeyFlags, SourceFlags, ParserFlags {
   readonly to?: string
   readonly json?: boolean
   readonly concurrency?: number
@@ -41,12 +48,12 @@ export async function pull(flags: PullFlags, { env, signal }: Surroundings): Pro
 export async function takeFrom(
   sources: readonly Source[],
   sink: Sink,
-  options: Omit<IngestOptions, 'source' | 'sink' | 'parser'>,
+  { reports, ...options }: Omit<IngestOptions, 'source' | 'sink' | 'parser'> & ParserFlags,
   tally: Tally
 ): Promise<void> {
   for (const source of sources) {
     try {
-      for await (const receipt of ingest({ ...options, source, sink, parser: new IntervalParser() }))
+      for await (const receipt of ingest({ ...options, source, sink, parser: buildParser({ reports }) }))
         tally.take(receipt)
     } catch (error) {
       if (findIngestError(error) instanceof ConfigError) throw findIngestError(error)

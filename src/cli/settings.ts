@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { AscDecryptor, type AscDecryptorOptions } from '../decrypt/asc-decryptor.ts'
 import { ConfigError } from '../errors.ts'
+import { IntervalParser } from '../parse/interval-parser.ts'
 import type { DuckDbSink } from '../sink/duckdb.ts'
 import type { PostgresSink, PostgresSinkOptions } from '../sink/postgres.ts'
 import type { Sink } from '../sink/sink.ts'
@@ -18,6 +19,12 @@ export interface KeyFlags {
   readonly signer?: readonly string[]
   /** `ignore`, `optional` or `required`. */
   readonly signature?: string
+}
+
+/** Flags of how files are read. */
+export interface ParserFlags {
+  /** Daily reads and monthly bills: `read` or `leave`. */
+  readonly reports?: 'read' | 'leave' | undefined
 }
 
 /** Flags that reach a source. */
@@ -51,6 +58,11 @@ export function buildDecryptor(flags: KeyFlags, env: Env): AscDecryptor {
     ...(signers.length > 0 && { signers: signers.map(path => () => readFile(path)) }),
     signature
   })
+}
+
+/** The parser that flags ask for. */
+export function buildParser({ reports }: ParserFlags): IntervalParser {
+  return new IntervalParser({ reports })
 }
 
 function signatureOf(signature: string | undefined, signers: readonly string[]): AscDecryptorOptions['signature'] {

@@ -1,9 +1,8 @@
 import { findIngestError } from '../errors.ts'
-import { IntervalParser } from '../parse/interval-parser.ts'
 import { watch as watchSource } from '../watch.ts'
 import { errorJson, printError, sayJson } from './print.ts'
 import type { TakeFlags } from './pull.ts'
-import { buildDecryptor, buildSink, buildSources } from './settings.ts'
+import { buildDecryptor, buildParser, buildSink, buildSources } from './settings.ts'
 import type { ExitCode, Surroundings } from './surroundings.ts'
 import { Tally } from './tally.ts'
 
@@ -31,7 +30,7 @@ export async function watch(flags: WatchFlags, { env, signal: stopSignal }: Surr
   const signals = { signal: broken.signal, stopSignal, graceMs: GRACE_MS }
   const watching = sources.map(async source => {
     try {
-      const receipts = watchSource({ ...options, ...signals, source, parser: new IntervalParser() })
+      const receipts = watchSource({ ...options, ...signals, source, parser: buildParser(flags) })
       for await (const receipt of receipts) tally.take(receipt)
     } catch (error) {
       // One that cannot go on takes the others along: whoever runs this must hear of it.

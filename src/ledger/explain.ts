@@ -1,5 +1,7 @@
+import type { EntryAccount } from '../parse/file-account.ts'
+import { leftWords, type ReportKind, reportWords } from '../report-batch.ts'
 import type { LedgerRecord } from './ledger.ts'
-import type { Receipt } from './receipt.ts'
+import type { Receipt, ReportReceipt } from './receipt.ts'
 
 /** What became of a file, and what comes next, in a sentence or two. `now` is in UTC epoch milliseconds. */
 export function explain(record: LedgerRecord, now: number = Date.now()): string {
@@ -27,13 +29,29 @@ export function explain(record: LedgerRecord, now: number = Date.now()): string 
 function taken(receipt: Receipt | null, at: number): string {
   if (receipt?.reason) return `Known since ${instant(at)}: ${receipt.reason.message}.`
   const { accepted = 0, rejected = 0 } = receipt?.rows ?? {}
-  const entries = receipt?.entries.filter(({ outcome }) => outcome === 'unhandled').map(({ name }) => name) ?? []
+  const reports = Object.entries(receipt?.reports ?? {}) as [ReportKind, ReportReceipt][]
+  const allRejected = reports.reduce((sum, [, counts]) => sum + counts.rejected, rejected)
   const parts = [
     `Taken, last on ${instant(at)}: ${count(accepted, 'interval')}`,
-    ...(rejected > 0 ? [`${count(rejected, 'row')} rejected (${codesOf(receipt!)})`] : []),
-    ...(entries.length > 0 ? [`${entries.join(', ')} is no interval report`] : [])
+    ...reports.map(([kind, counts]) => count(counts.accepted, ...reportWords[kind])),
+    ...(allRejected > 0 ? [`${count(allRejected, 'row')} rejected (${codesOf(receipt!)})`] : []),
+    ...reports
+      .filter(([, { undeliverable }]) => undeliverable > 0)
+      .map(([kind, { undeliverable }]) => `${count(undeliverable, ...reportWords[kind])} of them in no store`),
+    ...leftOut(receipt?.entries ?? [])
   ]
   return `${parts.join(', ')}.`
+}
+
+/** What a file has that nobody read. */
+function leftOut(entries: readonly EntryAccount[]): string[] {
+  const left = entries.filter(({ outcome }) => outcome === 'unhandled')
+  const named = left.filter(({ kind }) => kind !== 'unknown' && kind !== 'folder')
+  const others = left.filter(entry => !named.includes(entry)).map(({ name }) => name)
+  return [
+    ...named.map(({ name, kind }) => `${name} (${leftWords[kind as keyof typeof leftWords]}) is not read`),
+    ...(others.length > 0 ? [`${others.join(', ')} is no interval report`] : [])
+  ]
 }
 
 function waiting({ receipt, attempts, nextAttemptAt }: LedgerRecord, now: number): string {
@@ -63,8 +81,8 @@ function codesOf({ entries }: Receipt): string {
     .join(', ')
 }
 
-function count(value: number, what: string): string {
-  return `${value.toLocaleString('en-US')} ${what}${value === 1 ? '' : 's'}`
+function count(value: number, one: string, several = `${one}s`): string {
+  return `${value.toLocaleString('en-US')} ${value === 1 ? one : several}`
 }
 
 /** 2025-07-15 14:12:00 UTC */

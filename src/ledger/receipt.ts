@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { MessageSignature, Opened } from '../decrypt/opened.ts'
 import { adviceFor, type ErrorCode, IngestError, maskEsiids } from '../errors.ts'
-import type { EntryAccount, FileAccount, Quality, RowCounts } from '../parse/file-account.ts'
+import type { EntryAccount, FileAccount, Quality, ReportCounts, RowCounts } from '../parse/file-account.ts'
+import { type ReportKind, reportKinds } from '../report-batch.ts'
 import type { Disposal, PassedOver, Transfer } from '../source/source.ts'
 
 /** A file as the ledger knows it: the same path with another size or time is another file. */
@@ -37,6 +38,20 @@ export function rowsAccounted(stored: RowsStored): number {
   return inserted + replaced + unchanged + superseded + undeliverable + unconfirmed
 }
 
+/** What the store did with the accepted rows of other reports, by their kind. */
+export type ReportsStored = Readonly<Partial<Record<ReportKind, RowsStored>>>
+
+/** What the store did with a file: with its intervals, and with the reports that it takes beside them. */
+export interface Stored extends RowsStored {
+  readonly reports?: ReportsStored
+}
+
+/** What became of one kind of report in a file. */
+export interface ReportReceipt extends ReportCounts, RowsStored {
+  /** Accepted rows that the sink does not take. They are in no store. */
+  readonly undeliverable: number
+}
+
 /** Why a file is not in. */
 export interface Reason {
   readonly code: ErrorCode | 'FILTERED' | 'CHANGING' | 'HELD' | 'WAITING' | 'PARTLY' | 'POSTED'
@@ -64,8 +79,11 @@ export interface Receipt extends LedgerFile {
   /** The signature inside the encrypted message; left out when there is none. */
   readonly signature?: MessageSignature
   readonly entries: readonly EntryAccount[]
+  /** Rows of intervals. */
   readonly rows: (RowCounts & RowsStored) | null
   readonly quality: Quality | null
+  /** Rows of the reports beside intervals, by their kind; left out where there are none. */
+  readonly reports?: Readonly<Partial<Record<ReportKind, ReportReceipt>>>
   /** What became of the file at its source, where that was to be touched. The ledger does not keep it. */
   readonly disposal?: Disposal
   /** UTC epoch milliseconds. */
@@ -78,7 +96,7 @@ export interface Evidence {
   readonly account: FileAccount
   readonly fetched: Transfer
   readonly opened: Opened | undefined
-  readonly stored: RowsStored
+  readonly stored: Stored
 }
 
 /** The part of a listed file that is kept. */
@@ -116,6 +134,7 @@ function signatureOf(opened: Opened | undefined): Pick<Receipt, 'signature'> {
 
 export function committed(file: LedgerFile, startedAt: number, evidence: Evidence): Receipt {
   const { account, fetched, opened, stored } = evidence
+  const { reports: _, ...intervals } = stored
   return {
     ...blank(file, startedAt),
     state: 'committed',
@@ -123,10 +142,26 @@ export function committed(file: LedgerFile, startedAt: number, evidence: Evidenc
     payload: payloadOf(fetched, opened),
     ...signatureOf(opened),
     entries: account.entries,
-    rows: { ...account.rows, ...stored },
-    quality: account.quality
+    rows: { ...account.rows, ...intervals },
+    quality: account.quality,
+    ...reportsOf(account, stored)
   }
 }
+
+function reportsOf({ reports: read }: FileAccount, { reports: stored = {} }: Stored): Pick<Receipt, 'reports'> {
+  const reports: Partial<Record<ReportKind, ReportReceipt>> = {}
+  for (const kind of reportKinds) {
+    const counts = read[kind]
+    if (!counts) continue
+    const became = stored[kind] ?? nothingStored
+    const notTaken = counts.accepted - rowsAccounted(became)
+    reports[kind] = { ...counts, ...became, undeliverable: (became.undeliverable ?? 0) + notTaken }
+  }
+  return Object.keys(reports).length > 0 ? { reports } : {}
+}
+
+/** Counts of nothing. */
+export const nothingStored: RowsStored = { inserted: 0, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }
 
 export function duplicate(
   file: LedgerFile,
@@ -198,13 +233,18 @@ export function known(receipt: Receipt): Receipt {
 }
 
 /** Whether everything that stands in the file is in the store. */
-export function isWhole({ entries }: Receipt): boolean {
-  return entries.length > 0 && entries.every(({ outcome, rows }) => outcome === 'used' && rows.rejected === 0)
+export function isWhole({ entries, rows, reports = {} }: Receipt): boolean {
+  const isTaken = ({ outcome, rows }: EntryAccount) => outcome !== 'unhandled' && rows.rejected === 0
+  const isStored = ({ undeliverable = 0, unconfirmed = 0 }: Partial<RowsStored>) => undeliverable + unconfirmed === 0
+  return entries.length > 0 && entries.every(isTaken) && [rows ?? {}, ...Object.values(reports)].every(isStored)
 }
 
 /** Whether two readings of a file found the same in it. */
 export function saysTheSame(before: Receipt, now: Receipt): boolean {
-  const found = ({ payload, entries, quality }: Receipt) => JSON.parse(JSON.stringify([payload, entries, quality]))
+  const found = ({ payload, entries, quality, reports = {} }: Receipt) => {
+    const notTaken = Object.values(reports).map(({ undeliverable }) => undeliverable)
+    return JSON.parse(JSON.stringify([payload, entries, quality, notTaken]))
+  }
   return isDeepStrictEqual(found(before), found(now))
 }
 

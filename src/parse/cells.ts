@@ -121,6 +121,20 @@ export function readKwh(cell: string): number | 'bad' | 'negative' | 'out-of-ran
   return match[1] === '-' && units > 0 ? 'negative' : units
 }
 
+/**
+ * A decimal as exact text, without the zeros that say nothing: `24002.915`. Of DECIMAL(14,5): nine digits before the point
+ * and five behind it, few enough for a double to keep them too.
+ */
+export function readDecimal(cell: string): { readonly text: string } | 'bad' | 'negative' | 'out-of-range' {
+  const match = /^([+-]?)(\d*)(?:\.(\d*))?$/.exec(cell)
+  if (!match || `${match[2]}${match[3] ?? ''}` === '') return 'bad'
+  const whole = match[2]!.replace(/^0+/, '')
+  const decimals = withoutEnd(match[3] ?? '', '0')
+  if (whole.length > 9 || decimals.length > 5) return 'out-of-range'
+  if (match[1] === '-' && whole + decimals !== '') return 'negative'
+  return { text: `${whole || '0'}${decimals && `.${decimals}`}` }
+}
+
 /** Text without the letters of one kind at its end. A regular expression would try each of them anew. */
 export function withoutEnd(text: string, letter: string): string {
   let end = text.length

@@ -63,6 +63,16 @@ export function dayBefore(day: CentralDay): CentralDay | undefined {
   return centralDayAt(day.start - 1)
 }
 
+/**
+ * The instant of so many seconds of a day on the local clock. A time that happens twice is taken as the first, one that does
+ * not exist as the clock read before the change would show it.
+ */
+export function instantIn({ start, kind }: CentralDay, second: number): number {
+  if (kind === 'spring' && second * 1000 >= 3 * HOUR) return start + second * 1000 - HOUR
+  if (kind === 'autumn' && second * 1000 >= 2 * HOUR) return start + second * 1000 + HOUR
+  return start + second * 1000
+}
+
 function findDay(number: number): CentralDay | undefined {
   const [month, day] = [(number >> 5) & 15, number & 31]
   const utc = Date.UTC((number >> 9) + 1970, month - 1, day)

@@ -2,6 +2,9 @@ import { ParseError, showable } from '../errors.ts'
 import { splitCells } from './cells.ts'
 import { looksLikeGreenButton } from './green-button/recognise.ts'
 import { type BoundLayout, bindLayout, type IntervalLayout, showHeader, unverifiedLayout } from './layouts.ts'
+import { isJson, looksLikeReadList, READ_LIST_HEAD } from './read-list/recognise.ts'
+import type { BoundReport } from './reports/layouts.ts'
+import { findReportHead, kindByName, type OtherKind, type ReportHead } from './reports/recognise.ts'
 import { NEAR, unopened } from './unopened.ts'
 
 const [LF, CR] = [10, 13]
@@ -26,7 +29,14 @@ export interface EntryHead {
 export type EntryKind =
   | { readonly kind: 'intervals'; readonly layout: BoundLayout; readonly head: EntryHead }
   | { readonly kind: 'green-button' }
-  | { readonly kind: 'unknown'; readonly header: string }
+  | { readonly kind: 'read-list' }
+  | { readonly kind: 'other'; readonly is: OtherKind; readonly header: string; readonly report?: FoundReport }
+
+/** A report beside intervals that can be read. */
+export interface FoundReport {
+  readonly head: ReportHead
+  readonly bound: BoundReport
+}
 
 /** Where an entry stands, for errors and for what its name promises. */
 export interface EntryPlace {
@@ -79,16 +89,28 @@ export function classify(bytes: Uint8Array, complete: boolean, place: EntryPlace
   if (unverified) throw headError(place, 'LAYOUT_UNVERIFIED', `the layout is ${unverified}`)
   const bound = bindLayout(cells, place.layouts)
   if ('layout' in bound) return { kind: 'intervals', layout: bound, head }
-  const wanted = head.line.trimStart().startsWith('<') ? XML_HEAD : NEAR
+  const wanted = head.line.trimStart().startsWith('<') ? XML_HEAD : isJson(head.line) ? READ_LIST_HEAD : NEAR
   if (!enough && bytes.length < wanted) return undefined
   refuseOtherKinds(start, head.line, place)
   if (looksLikeGreenButton(latin1(start.subarray(0, XML_HEAD)))) return { kind: 'green-button' }
+  if (looksLikeReadList(latin1(start.subarray(0, READ_LIST_HEAD)))) return { kind: 'read-list' }
   const separator = otherSeparator(head.line, place.layouts)
   if (separator) {
     throw headError(place, 'PARSE_SEPARATOR', `columns are separated by ${separator}, not by commas`)
   }
-  if (bound.intervals || promisesIntervals(place.name)) throw headError(place, bound.code, bound.what)
-  return { kind: 'unknown', header: showable(showHeader(cells)) }
+  if (bound.intervals) throw headError(place, bound.code, bound.what)
+  const report = findReportHead(latin1(start))
+  if (report) return otherReport(report)
+  if (promisesIntervals(place.name)) throw headError(place, bound.code, bound.what)
+  return { kind: 'other', is: kindByName(place.name, place.file), header: showable(showHeader(cells)) }
+}
+
+function otherReport(head: ReportHead): EntryKind {
+  const { cells, bound } = head
+  const header = showable(showHeader(cells))
+  return bound
+    ? { kind: 'other', is: bound.layout.kind, header, report: { head, bound } }
+    : { kind: 'other', is: 'meter-info', header }
 }
 
 /** Fails what is no text with a header, and holds intervals all the same or was meant to. */

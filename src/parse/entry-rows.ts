@@ -1,6 +1,6 @@
 import type { EntryLabel, IntervalBatch } from '../batch.ts'
 import { ParseError, type RowCode, reasonFor } from '../errors.ts'
-import { type Quality, type RowCounts, type RowReject, tooManyRejects } from './file-account.ts'
+import { type DateSpan, type Quality, type RowCounts, type RowReject, tooManyRejects } from './file-account.ts'
 import { RepeatedHours, type ToldRow } from './repeated-hour.ts'
 import type { PlaceOutcome, RowCells, ScanCore } from './scan-core.ts'
 
@@ -22,6 +22,8 @@ export interface EntryCounts {
   readonly rows: RowCounts
   readonly rejects: readonly RowReject[]
   readonly quality: Quality
+  /** First and last local day of a report beside intervals; null without a row. */
+  readonly dates?: DateSpan | null
 }
 
 /** The rows of one entry on their way through the core: batches out, and every row in the account. */
@@ -33,6 +35,7 @@ export class EntryRows {
   /** Rows that the core did not read itself. */
   #odd = 0
   #repeatedHeader = 0
+  #assumed = 0
   readonly #blank = { missing: 0, placeholder: 0 }
 
   constructor(start: EntryStart) {
@@ -52,6 +55,11 @@ export class EntryRows {
   takeBlank(outcome: 'missing' | 'placeholder'): void {
     this.#odd++
     this.#blank[outcome]++
+  }
+
+  /** A meter-day lists the hour that autumn repeats once, and its rows were placed as the first pass. */
+  assumeFirstPass(): void {
+    this.#assumed++
   }
 
   #place(row: RowCells, offset: number): void {
@@ -115,7 +123,7 @@ export class EntryRows {
       consumption: units.consumption / UNITS,
       surplusGeneration: units.surplusGeneration / UNITS
     }
-    const quality = { estimated, kwh, first, last, ambiguousHourAssumed: this.#hours.assumed, repeats }
+    const quality = { estimated, kwh, first, last, ambiguousHourAssumed: this.#hours.assumed + this.#assumed, repeats }
     const rejects = this.#rejects.toSorted((a, b) => a.line - b.line)
     return { rows: this.#counts(), rejects, quality }
   }

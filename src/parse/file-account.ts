@@ -1,5 +1,7 @@
 import type { EntryLabel } from '../batch.ts'
 import { type ErrorPlace, ParseError, type RowCode } from '../errors.ts'
+import { type ReportKind, reportKinds } from '../report-batch.ts'
+import type { OtherKind } from './reports/recognise.ts'
 
 /** Rows by outcome. `read` is the sum of the other five. */
 export interface RowCounts {
@@ -60,19 +62,34 @@ export interface Quality {
   readonly repeats: Repeats
 }
 
+/** First and last local day, as `2025-07-14`. */
+export interface DateSpan {
+  readonly first: string
+  readonly last: string
+}
+
 /** What became of one entry. */
 export interface EntryAccount extends EntryLabel {
-  /** `intervals`: read as such. `unknown`: neither looks nor is named like intervals. `folder`: has no bytes. */
-  readonly kind: 'intervals' | 'unknown' | 'folder'
-  readonly outcome: 'used' | 'unhandled'
+  /**
+   * `intervals`, `daily-reads`, `monthly-bills`: has such a header, and was read where the outcome is `used`. Else what
+   * its header or its name says of it; `unknown`: nothing that is known. `folder`: has no bytes.
+   */
+  readonly kind: 'intervals' | OtherKind | 'folder'
+  /** `used`: its rows were read. `handled`: it was given to a handler. `unhandled`: nobody read it. */
+  readonly outcome: 'used' | 'handled' | 'unhandled'
   /** Unpacked bytes. */
   readonly bytes: number
   /** CRC-32 of the unpacked bytes as eight hex digits; null outside an archive, which has none to compare with. */
   readonly crc32: string | null
-  /** The layout its header was found to be; `green-button` for a feed, which has none. */
+  /**
+   * The layout its header was found to be; `green-button` or `read-list` where there is none. One that ends in `-unverified`
+   * is what a report is thought to look like: no real file of it has been seen.
+   */
   readonly layout: string | null
-  /** The first line of an unhandled entry, cut short, long numbers masked. */
+  /** The first line of an entry that was not read, or the header below it, cut short, long numbers masked. */
   readonly header: string | null
+  /** The local days of a report beside intervals; null without a row. */
+  readonly dates?: DateSpan | null
   readonly rows: RowCounts
   readonly rejects: readonly RowReject[]
   readonly quality: Quality
@@ -91,17 +108,39 @@ export const noQuality: Quality = {
   repeats: { duplicates: 0, conflicts: 0, overlaps: 0, unchecked: 0 }
 }
 
+/** What was read of one kind of report in a file. */
+export interface ReportCounts extends RowCounts {
+  /** The local days of its accepted rows; null without any. */
+  readonly dates: DateSpan | null
+}
+
 /** The last thing a parser gives: every entry of the file, and every row by outcome. */
 export class FileAccount {
   readonly entries: readonly EntryAccount[]
+  /** Rows of intervals. */
   readonly rows: RowCounts
   readonly quality: Quality
+  /** Rows of the other reports that were read, by their kind. */
+  readonly reports: Readonly<Partial<Record<ReportKind, ReportCounts>>>
 
   constructor(entries: readonly EntryAccount[]) {
     this.entries = entries
-    this.rows = entries.map(entry => entry.rows).reduce(addRows, noRows)
-    this.quality = entries.map(entry => entry.quality).reduce(addQuality, noQuality)
+    const intervals = entries.filter(({ kind }) => kind === 'intervals')
+    this.rows = intervals.map(entry => entry.rows).reduce(addRows, noRows)
+    this.quality = intervals.map(entry => entry.quality).reduce(addQuality, noQuality)
+    this.reports = Object.fromEntries(
+      reportKinds.flatMap(kind => {
+        const read = entries.filter(entry => entry.kind === kind && entry.outcome === 'used')
+        return read.length === 0 ? [] : [[kind, reportCounts(read)]]
+      })
+    )
   }
+}
+
+function reportCounts(entries: readonly EntryAccount[]): ReportCounts {
+  const days = entries.flatMap(({ dates }) => (dates ? [dates.first, dates.last] : [])).sort()
+  const dates = days.length === 0 ? null : { first: days[0]!, last: days.at(-1)! }
+  return { ...entries.map(entry => entry.rows).reduce(addRows, noRows), dates }
 }
 
 /** Whether every row read has exactly one outcome (I7). */

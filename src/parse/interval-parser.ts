@@ -1,28 +1,35 @@
 import type { Duplex } from 'node:stream'
 import * as z from 'zod'
 import type { EntryLabel, IntervalBatch } from '../batch.ts'
-import { ParseError } from '../errors.ts'
+import { type ErrorPlace, ParseError } from '../errors.ts'
 import { settle } from '../options.ts'
+import type { ReportBatch } from '../report-batch.ts'
 import type { FileLabel } from '../source/source.ts'
-import { StageStream } from '../stage-stream.ts'
+import { type StageBody, StageStream } from '../stage-stream.ts'
 import { type ArchiveLimits, archiveLimitsSchema } from '../unpack/archive-limits.ts'
 import { type Entry, readEntries } from '../unpack/read-entries.ts'
 import { withoutReturn } from '../without-return.ts'
 import { classify, type EntryKind, type EntryPlace, promisesIntervals } from './entry-head.ts'
-import { type EntryAccount, FileAccount, noQuality, noRows, tooManyRejects } from './file-account.ts'
+import type { EntryStart } from './entry-rows.ts'
+import { type EntryAccount, FileAccount, noQuality, noRows, type RowCounts, tooManyRejects } from './file-account.ts'
+import { type EntryHandlers, handlersSchema, handOver, type OtherEntry } from './handlers.ts'
 import { type EntryScanner, IntervalScanner } from './interval-scanner.ts'
 import { greenButtonSchema, layoutSchema, minutesSchema } from './layout-options.ts'
 import { type IntervalLayout, knownLayouts } from './layouts.ts'
+import { kindNow } from './reports/recognise.ts'
 import { ScanCore } from './scan-core.ts'
 
 /** Grows when the same bytes would give other rows. Kept with every entry in the ledger. */
-export const PARSER_VERSION = 2
+export const PARSER_VERSION = 4
 
 /** Bytes of a file that are read after it failed. */
 const MOST_READ_ON = 64 * 1024 * 1024
 
 /** Rejects that every file may have, however short it is. */
 const ALWAYS_ALLOWED = 10
+
+/** What a parser gives: batches, and last the account. */
+type Parsed = IntervalBatch | ReportBatch | FileAccount
 
 /** How intervals are read. */
 export interface IntervalParserOptions {
@@ -69,6 +76,14 @@ export interface IntervalParserOptions {
      */
     readonly clock?: 'utc' | 'smt' | undefined
   }
+  /**
+   * Whether the rows of daily register reads and monthly bills are read. Nobody has shown a real file of either; `leave`
+   * records them as unhandled.
+   * @default 'read'
+   */
+  readonly reports?: 'read' | 'leave' | undefined
+  /** Who takes entries that hold no intervals. Without one they are recorded as unhandled. */
+  readonly handlers?: EntryHandlers | undefined
 }
 
 const schema = z.strictObject({
@@ -78,12 +93,14 @@ const schema = z.strictObject({
   layouts: z.array(layoutSchema).default([]),
   intervalMinutes: z.array(minutesSchema).min(1).default([15]),
   archiveLimits: archiveLimitsSchema.prefault({}),
-  greenButton: greenButtonSchema.default({})
+  greenButton: greenButtonSchema.default({}),
+  reports: z.enum(['read', 'leave']).default('read'),
+  handlers: handlersSchema.default({})
 })
 
 /**
- * Reads the intervals of opened files: ZIP archives (told by their first bytes), plain CSV, header by header, or Green
- * Button XML.
+ * Reads the intervals of opened files: ZIP archives (told by their first bytes), plain CSV, header by header, Green
+ * Button XML, or the JSON of SMT's REST API.
  *
  * In: opened bytes of one file. Out: batches of intervals, in file order but for the repeated autumn hour, and last one
  * {@link FileAccount}.
@@ -102,11 +119,20 @@ export class IntervalParser implements AsyncDisposable {
 
   /** One Node stream for one file. Rows are provisional until its pipeline resolves. */
   stream(file?: FileLabel, options: { readonly signal?: AbortSignal | undefined } = {}): Duplex {
-    const stream = new StageStream<Uint8Array, IntervalBatch | FileAccount>(chunks => this.#read(chunks, file), {
-      readableObjectMode: true,
-      readableHighWaterMark: 1
-    })
+    const body: StageBody<Uint8Array, Parsed> = (chunks, signal) => this.#read(chunks, file, signal)
+    const stream = new StageStream(body, { readableObjectMode: true, readableHighWaterMark: 1 })
     return stream.obey(options.signal, { file: file?.path })
+  }
+
+  /**
+   * Whether an entry of a file, by its path, that was left unhandled by this version or an older one would be taken now: by
+   * a handler, or by a reader that has come since.
+   */
+  wouldTake(entry: Pick<EntryAccount, 'outcome' | 'kind' | 'name' | 'header'>, file?: string): boolean {
+    const { outcome, kind } = entry
+    if (outcome !== 'unhandled' || kind === 'intervals' || kind === 'folder') return false
+    const now = kindNow({ ...entry, kind }, file)
+    return this.#options.handlers[now.kind] !== undefined || (now.isReadable && this.#options.reports === 'read')
   }
 
   /** Holds nothing that needs closing; here so that every stage ends alike. */
@@ -118,8 +144,9 @@ export class IntervalParser implements AsyncDisposable {
 
   async *#read(
     chunks: AsyncIterable<Uint8Array>,
-    file: FileLabel | undefined
-  ): AsyncGenerator<IntervalBatch | FileAccount, void> {
+    file: FileLabel | undefined,
+    signal: AbortSignal
+  ): AsyncGenerator<Parsed, void> {
     const accounts: EntryAccount[] = []
     let rejected = 0
     const path = file?.path
@@ -128,7 +155,9 @@ export class IntervalParser implements AsyncDisposable {
     const core = ScanCore.take(this.#options.batchRows, this.#options.intervalMinutes)
     try {
       for await (const entry of readEntries(input, labels)) {
-        const account: EntryAccount = yield* this.#readEntry(entry, path, core, this.#options.maxRejects - rejected)
+        const label: EntryLabel = { index: entry.index, name: entry.name }
+        const start = { core, entry: label, file: path, maxRejects: this.#options.maxRejects - rejected }
+        const account: EntryAccount = yield* this.#readEntry(entry, start, { file, signal })
         rejected += account.rows.rejected
         accounts.push(account)
       }
@@ -145,15 +174,18 @@ export class IntervalParser implements AsyncDisposable {
 
   async *#readEntry(
     entry: Entry,
-    file: string | undefined,
-    core: ScanCore,
-    maxRejects: number
-  ): AsyncGenerator<IntervalBatch, EntryAccount> {
-    const label: EntryLabel = { index: entry.index, name: entry.name }
+    start: EntryStart,
+    context: Pick<OtherEntry, 'file' | 'signal'>
+  ): AsyncGenerator<IntervalBatch | ReportBatch, EntryAccount> {
     const chunks = entry[Symbol.asyncIterator]()
-    const { bytes, kind } = await readHead(entry, chunks, { file, layouts: this.#layouts })
+    const { bytes, kind } = await readHead(entry, chunks, { file: start.file, layouts: this.#layouts })
+    const handler = kind.kind === 'other' ? this.#options.handlers[kind.is] : undefined
+    if (kind.kind === 'other' && handler) {
+      const about = { ...start.entry, ...context, kind: kind.is, header: kind.header }
+      const handled = { outcome: 'handled', bytes: await handOver(handler, about, bytes, chunks) } as const
+      return accountOf(start.entry, kind, entry, handled)
+    }
     let size = bytes.length
-    const start = { core, entry: label, file, maxRejects }
     let scanner: EntryScanner | undefined
     if (kind.kind === 'intervals') {
       scanner = new IntervalScanner(start, kind.layout, kind.head)
@@ -163,30 +195,48 @@ export class IntervalParser implements AsyncDisposable {
       const { GreenButtonScanner } = await import('./green-button/scanner.ts')
       scanner = new GreenButtonScanner(start, this.#options.greenButton)
       yield* scanner.push(bytes)
+    } else if (kind.kind === 'read-list') {
+      const { ReadListScanner } = await import('./read-list/scanner.ts')
+      scanner = new ReadListScanner(start)
+      yield* scanner.push(bytes)
+    } else if (kind.kind === 'other' && kind.report && this.#options.reports === 'read') {
+      const { ReportScanner } = await import('./reports/scanner.ts')
+      scanner = new ReportScanner(start, kind.report, this.#options.batchRows)
+      yield* scanner.push(bytes.subarray(kind.report.head.next))
     }
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
       size += next.value.length
       if (scanner) yield* scanner.push(next.value)
     }
     if (scanner) yield* scanner.end()
-    return accountOf(label, kind, size, entry, scanner)
+    return accountOf(start.entry, kind, entry, { outcome: scanner ? 'used' : 'unhandled', bytes: size }, scanner)
   }
 
   /** Whether the file as a whole may pass. */
   #judge(account: FileAccount, file: FileLabel | undefined): void {
-    const { rows, entries } = account
-    const { maxRejectShare, maxRejects } = this.#options
-    const used = entries.filter(entry => entry.outcome === 'used')
+    const { rows, entries, reports } = account
     const place = { file: file?.path }
-    if (used.length > 0 && rows.read === 0) {
+    const intervals = entries.filter(({ kind }) => kind === 'intervals')
+    const used = intervals.length > 0 ? intervals : entries.filter(({ outcome }) => outcome === 'used')
+    if (used.length > 0 && used.every(({ rows }) => rows.read === 0)) {
       const [{ name, layout }] = used as [EntryAccount]
-      const what = layout === 'green-button' ? 'a Green Button feed and no reading' : 'a header and no row'
+      const what = (layout !== null && emptyKinds[layout]) || 'a header and no row'
       throw new ParseError('PARSE_NO_ROWS', what, { ...place, entry: name })
     }
-    if (used.length === 0 && file && promisesIntervals(file.name)) {
+    if (intervals.length === 0 && file && promisesIntervals(file.name)) {
       const header = entries[0]?.header ?? ''
       throw new ParseError('PARSE_UNKNOWN_HEADER', `no entry is an interval report, header ${header}`, place)
     }
+    // Each kind by itself: many good intervals do not make up for a report beside them that nobody can read.
+    this.#judgeRejects(rows, intervals, place)
+    for (const [kind, counts] of Object.entries(reports)) {
+      const read = entries.filter(entry => entry.kind === kind)
+      this.#judgeRejects(counts, read, place)
+    }
+  }
+
+  #judgeRejects(rows: RowCounts, entries: readonly EntryAccount[], place: ErrorPlace): void {
+    const { maxRejectShare, maxRejects } = this.#options
     const allowed = Math.min(maxRejects, Math.max(ALWAYS_ALLOWED, Math.floor(rows.read * maxRejectShare)))
     const nothingLeft = rows.rejected > 0 && rows.accepted === 0
     if (rows.rejected <= allowed && !nothingLeft) return
@@ -194,6 +244,16 @@ export class IntervalParser implements AsyncDisposable {
     const first = entries.find(entry => entry.rejects.length > 0)
     throw tooManyRejects(rejects, rows, { ...place, entry: first?.name })
   }
+}
+
+/** Formats that have no header, and so no layout but themselves: what one is that holds no reading. */
+const emptyKinds: Readonly<Record<string, string>> = {
+  'green-button': 'a Green Button feed and no reading',
+  'read-list': 'an answer of interval reads and no reading'
+}
+
+function isFormat(kind: EntryKind['kind'] | 'folder'): kind is 'green-button' | 'read-list' {
+  return kind in emptyKinds
 }
 
 /**
@@ -227,19 +287,23 @@ async function readHead(
 function accountOf(
   label: EntryLabel,
   kind: EntryKind | { kind: 'folder' },
-  bytes: number,
   entry: Entry,
-  scanner: EntryScanner | undefined
+  reading: Pick<EntryAccount, 'outcome' | 'bytes'>,
+  scanner?: EntryScanner
 ): EntryAccount {
   const scanned = scanner?.counts() ?? { rows: noRows, rejects: [], quality: noQuality }
   return {
     ...label,
-    kind: kind.kind === 'green-button' ? 'intervals' : kind.kind,
-    outcome: scanner ? 'used' : 'unhandled',
-    bytes,
+    kind: isFormat(kind.kind) ? 'intervals' : kind.kind === 'other' ? kind.is : kind.kind,
+    ...reading,
     crc32: entry.crc32 === undefined ? null : entry.crc32.toString(16).padStart(8, '0'),
-    layout: kind.kind === 'intervals' ? kind.layout.layout.name : kind.kind === 'green-button' ? kind.kind : null,
-    header: kind.kind === 'unknown' ? kind.header : null,
+    layout: scanner ? layoutOf(kind) : null,
+    header: kind.kind === 'other' && !scanner ? kind.header : null,
     ...scanned
   }
+}
+
+function layoutOf(kind: EntryKind | { kind: 'folder' }): string | null {
+  if (kind.kind === 'intervals') return kind.layout.layout.name
+  return kind.kind === 'other' ? kind.report!.bound.layout.name : kind.kind
 }

@@ -1,4 +1,5 @@
 import type { IntervalBatch } from '../batch.ts'
+import type { ReportBatch } from '../report-batch.ts'
 import type { EntryHead } from './entry-head.ts'
 import { type EntryCounts, EntryRows, type EntryStart } from './entry-rows.ts'
 import type { BoundLayout } from './layouts.ts'
@@ -8,9 +9,9 @@ import { LONGEST_LINE, type ScanCore } from './scan-core.ts'
 /** What reads the bytes of one entry. Knows nothing of streams, promises or clocks. */
 export interface EntryScanner {
   /** Takes the next bytes; gives the batches they filled. */
-  push(bytes: Uint8Array): readonly IntervalBatch[]
+  push(bytes: Uint8Array): readonly (IntervalBatch | ReportBatch)[]
   /** Takes the last row if it had no line end; gives the last batch. */
-  end(): readonly IntervalBatch[]
+  end(): readonly (IntervalBatch | ReportBatch)[]
   counts(): EntryCounts
 }
 

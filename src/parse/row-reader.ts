@@ -99,7 +99,8 @@ function readDateTimes(cell: string, isEnd: boolean, minutes: number): Times | R
   return closing(read.minute === 0 ? dayBefore(day) : day, read.minute, minutes)
 }
 
-function readReading(kwh: string, flag: string): Pick<RowCells, 'reading' | 'estimated'> {
+/** A reading beside its flag; blank where there is none. */
+export function readReading(kwh: string, flag: string): Pick<RowCells, 'reading' | 'estimated'> {
   const word = flag.toUpperCase()
   const estimated = word === 'E'
   const known = estimated || word === 'A'
@@ -116,13 +117,14 @@ const kwhCodes = {
 } as const
 
 /** An apostrophe before (and perhaps behind) the digits keeps spreadsheets from counting with them. */
-function readEsiid(cell: string): string | RowCode {
+export function readEsiid(cell: string): string | RowCode {
   const text = withoutEnd(cell.replace(/^'+/, ''), "'").trim()
   if (/^10(?:\d{15}|\d{20})$/.test(text)) return text
   return /^\d(?:\.\d+)?e\+?\d+$/i.test(text) ? 'ROW_ESIID_AS_NUMBER' : 'ROW_BAD_ESIID'
 }
 
-function readDay(cell: string): CentralDay | RowCode {
+/** `MM/DD/YYYY`, a day that the calendar has. */
+export function readDay(cell: string): CentralDay | RowCode {
   const date = readDate(cell)
   if (date === 'two-digit-year') return 'ROW_TWO_DIGIT_YEAR'
   return typeof date === 'string' ? 'ROW_BAD_DATE' : calendarDay(date)
@@ -133,7 +135,7 @@ function calendarDay({ year, month, day }: DateCell): CentralDay | RowCode {
 }
 
 /** `MM/DD/YYYY HH:MM:SS`, or blank, which is older than any other. */
-function readRevision(cell: string): RowCells['revision'] | RowCode {
+export function readRevision(cell: string): RowCells['revision'] | RowCode {
   if (cell === '') return null
   const space = cell.indexOf(' ')
   const second = space < 0 ? 'bad' : readClock(cell.slice(space).trim())
@@ -156,6 +158,6 @@ function timeCode(problem: CellProblem): RowCode {
 }
 
 /** Whether a cell gave a code instead of what it should say. ESIIDs begin with a digit. */
-function isCode<T>(value: T): value is Extract<T, RowCode> {
+export function isCode<T>(value: T): value is Extract<T, RowCode> {
   return typeof value === 'string' && value.startsWith('ROW_')
 }

@@ -1,20 +1,25 @@
 import * as z from 'zod'
 import type { IntervalBatch } from '../batch.ts'
 import type { Claim, Ledger } from '../ledger/ledger.ts'
-import { payloadOf, type RowsStored } from '../ledger/receipt.ts'
+import { payloadOf, type Stored } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
 import type { FileAccount } from '../parse/file-account.ts'
+import type { ReportBatch } from '../report-batch.ts'
 import type { IngestFile } from '../source/source.ts'
 import { takeSnapshot } from './duckdb/export.ts'
-import { DuckDbLedger, fileId, replayOthers, settleIn } from './duckdb/ledger.ts'
+import { DuckDbLedger, fileId, replayOtherReports, replayOthers, settleIn } from './duckdb/ledger.ts'
 import { mergePieces } from './duckdb/merge.ts'
+import { DuckDbReports } from './duckdb/reports.ts'
 import { DuckDbStaging, type Piece } from './duckdb/staging.ts'
 import { DuckDbStore, guarded, inTransaction, type Sql, type Values } from './duckdb/store.ts'
+import { storedDays } from './duckdb/stored-days.ts'
 import { OpenedOnce } from './opened-once.ts'
 import { exportParquet, type ParquetExportOptions } from './parquet/export.ts'
 import type { ParquetManifest } from './parquet/manifest.ts'
+import { mergeReports } from './report-merge.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
 import { entryColumns } from './sql-columns.ts'
+import type { StoredDay, StoredDaysQuery } from './stored-days.ts'
 
 export type { ParquetExportOptions } from './parquet/export.ts'
 export type { ExportedFile, ParquetManifest } from './parquet/manifest.ts'
@@ -42,7 +47,8 @@ const schema = z.strictObject({
 })
 
 /**
- * Intervals in one DuckDB file: `intervals`, the ledger `files`, `entries` and `rejects`.
+ * Intervals in one DuckDB file: `intervals`, the ledger `files`, `entries` and `rejects`; beside them `daily_reads` and
+ * `monthly_bills`.
  *
  * A file's rows are staged outside any transaction. One short transaction then merges them, writes the ledger and
  * checks the epoch: all of it is visible, or nothing. One process holds the file; a second one gets `STORE_BUSY`.
@@ -75,6 +81,10 @@ export class DuckDbSink extends Sink {
     return exportParquet(options, async (place, work) => takeSnapshot(await this.#store.get(), place, work))
   }
 
+  override async storedDays(query: StoredDaysQuery): Promise<readonly StoredDay[]> {
+    return storedDays(await this.#store.get(), query)
+  }
+
   override async close(): Promise<void> {
     await super.close()
     await this.#store.close()
@@ -87,11 +97,13 @@ class DuckDbTransaction implements SinkTransaction {
   readonly #store: DuckDbStore
   readonly #claim: Claim
   readonly #staging: DuckDbStaging
+  readonly #reports: DuckDbReports
 
   private constructor(store: DuckDbStore, claim: Claim, staging: DuckDbStaging) {
     this.#store = store
     this.#claim = claim
     this.#staging = staging
+    this.#reports = new DuckDbReports(staging.connection)
   }
 
   static async begin(store: DuckDbStore, claim: Claim): Promise<DuckDbTransaction> {
@@ -102,8 +114,15 @@ class DuckDbTransaction implements SinkTransaction {
     await guarded(this.#store.path, () => this.#staging.add(batch))
   }
 
-  async commit(account: FileAccount, closing: Closing): Promise<RowsStored> {
-    const pieces = await guarded(this.#store.path, () => this.#staging.end())
+  async writeReports(batch: ReportBatch): Promise<void> {
+    await guarded(this.#store.path, () => this.#reports.add(batch))
+  }
+
+  async commit(account: FileAccount, closing: Closing): Promise<Stored> {
+    const pieces = await guarded(this.#store.path, async () => {
+      this.#reports.end()
+      return this.#staging.end()
+    })
     const stored = await this.#store.exclusive(() =>
       inTransaction(this.#staging.connection, sql => this.#merge(sql, pieces, account, closing))
     )
@@ -112,16 +131,28 @@ class DuckDbTransaction implements SinkTransaction {
   }
 
   async rollback(): Promise<void> {
-    await guarded(this.#store.path, async () => this.#staging.close())
+    await guarded(this.#store.path, async () => {
+      this.#reports.clear()
+      this.#staging.close()
+    })
   }
 
   /** The short transaction: entries, rejects, rows, and the ledger with its fence. */
-  async #merge(sql: Sql, pieces: readonly Piece[], account: FileAccount, closing: Closing): Promise<RowsStored> {
+  async #merge(sql: Sql, pieces: readonly Piece[], account: FileAccount, closing: Closing): Promise<Stored> {
     const file = await fileId(sql, this.#claim.fingerprint)
     const { sha256: payload } = payloadOf(closing.evidence.fetched, closing.evidence.opened)
     const before = await writeEntries(sql, file, account)
-    const { stored, lost } = await mergePieces(sql, pieces, { fileId: file, payload, before })
+    const { stored: intervals, lost } = await mergePieces(sql, pieces, { fileId: file, payload, before })
     if (lost) await replayOthers(sql, this.#claim, lost)
+    const reports = await mergeReports(sql, {
+      prefix: '',
+      temporary: '',
+      sha256: payload,
+      before,
+      staged: table => this.#reports.stagedSql(table, file),
+      replayOthers: (kind, days) => replayOtherReports(sql, this.#claim, kind, days)
+    })
+    const stored = { ...intervals, reports }
     await settleIn(sql, this.#claim, closing.receipt(stored))
     return stored
   }

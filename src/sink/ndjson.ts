@@ -7,10 +7,11 @@ import { IngestError, SinkError } from '../errors.ts'
 import { intervalJson } from '../interval-json.ts'
 import { FileLedger, syncDirectory } from '../ledger/file-ledger.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { RowsStored } from '../ledger/receipt.ts'
-import { payloadOf } from '../ledger/receipt.ts'
+import { nothingStored, payloadOf, type Stored } from '../ledger/receipt.ts'
 import { settle } from '../options.ts'
-import type { FileAccount } from '../parse/file-account.ts'
+import type { FileAccount, RowCounts } from '../parse/file-account.ts'
+import type { ReportBatch } from '../report-batch.ts'
+import { reportLines } from '../report-json.ts'
 import type { IngestFile } from '../source/source.ts'
 import { type Closing, Sink, type SinkTransaction } from './sink.ts'
 
@@ -26,7 +27,7 @@ const schema = z.strictObject({ directory: z.string().min(1) })
 const STAGING = /^\.staging-.*\.ndjson$/
 
 /**
- * One NDJSON file for each file taken, one interval a line, and a ledger beside them (`.ledger.ndjson`).
+ * One NDJSON file for each file taken, one row a line, and a ledger beside them (`.ledger.ndjson`).
  *
  * A file is written under another name, made durable, then renamed: it is there whole or not at all. Its name holds the
  * hash of its content, so that a run that died between the renaming and the ledger's entry writes the same name again.
@@ -84,12 +85,17 @@ class NdjsonTransaction implements SinkTransaction {
     await guarded(this.#staging, () => this.#file.appendFile(text))
   }
 
-  async commit(account: FileAccount, { evidence }: Closing): Promise<RowsStored> {
+  async writeReports(batch: ReportBatch): Promise<void> {
+    await guarded(this.#staging, () => this.#file.appendFile(reportLines(batch)))
+  }
+
+  async commit(account: FileAccount, { evidence }: Closing): Promise<Stored> {
     const { sha256 } = payloadOf(evidence.fetched, evidence.opened)
-    const entry = account.entries.find(({ outcome }) => outcome === 'used')
+    const used = account.entries.filter(({ outcome }) => outcome === 'used')
+    const entry = used.find(({ kind }) => kind === 'intervals') ?? used[0]
     if (entry === undefined) {
       await this.rollback()
-      return { inserted: 0, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }
+      return nothingStored
     }
     const ending = `.${sha256.slice(0, 16)}.ndjson`
     await guarded(this.#directory, async () => {
@@ -101,7 +107,9 @@ class NdjsonTransaction implements SinkTransaction {
       await rename(this.#staging, join(this.#directory, final))
       await syncDirectory(this.#directory)
     })
-    return { inserted: account.rows.accepted, replaced: 0, unchanged: 0, superseded: 0, conflicts: 0 }
+    const inserted = ({ accepted }: RowCounts) => ({ ...nothingStored, inserted: accepted })
+    const reports = Object.entries(account.reports).map(([kind, counts]) => [kind, inserted(counts)])
+    return { ...inserted(account.rows), reports: Object.fromEntries(reports) }
   }
 
   async rollback(): Promise<void> {

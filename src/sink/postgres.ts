@@ -11,8 +11,10 @@ import { PostgresLedger } from './postgres/ledger.ts'
 import { type Projection, projectionSchema } from './postgres/projection.ts'
 import type { StoreLayout } from './postgres/schema.ts'
 import { PostgresStore } from './postgres/store.ts'
+import { storedDays } from './postgres/stored-days.ts'
 import { PostgresTransaction } from './postgres/transaction.ts'
 import { Sink, type SinkTransaction } from './sink.ts'
+import type { StoredDay, StoredDaysQuery } from './stored-days.ts'
 
 export type { ParquetExportOptions } from './parquet/export.ts'
 export type { ExportedFile, ParquetManifest } from './parquet/manifest.ts'
@@ -106,6 +108,10 @@ export class PostgresSink extends Sink {
    */
   async exportParquet(options: ParquetExportOptions): Promise<ParquetManifest> {
     return exportParquet(options, (place, work) => takeSnapshot(() => this.#store.get(), place, work))
+  }
+
+  override async storedDays(query: StoredDaysQuery): Promise<readonly StoredDay[]> {
+    return storedDays(await this.#store.get(), query)
   }
 
   override async close(): Promise<void> {

@@ -9,12 +9,14 @@ import {
   type Evidence,
   failed,
   type LedgerFile,
+  nothingStored,
   payloadOf,
   type Receipt,
-  type RowsStored,
-  rowsAccounted
+  rowsAccounted,
+  type Stored
 } from '../ledger/receipt.ts'
 import { FileAccount, rowsAddUp } from '../parse/file-account.ts'
+import { type ReportBatch, ReportBatchOf, type ReportKind, reportKinds } from '../report-batch.ts'
 import type { IngestFile } from '../source/source.ts'
 import type { SinkTransaction } from './sink.ts'
 
@@ -30,7 +32,10 @@ export interface SinkHooks {
   inTurn<T>(work: () => Promise<T>): Promise<T>
 }
 
-/** The way of one file into a sink. Takes {@link IntervalBatch}es and one {@link FileAccount}, which comes last. */
+/**
+ * The way of one file into a sink. Takes {@link IntervalBatch}es, {@link ReportBatch}es and one {@link FileAccount}, which
+ * comes last.
+ */
 export class SinkStream extends Writable {
   readonly #file: IngestFile
   readonly #hooks: SinkHooks
@@ -39,6 +44,7 @@ export class SinkStream extends Writable {
   #transaction: SinkTransaction | undefined
   #account: FileAccount | undefined
   #accepted = 0
+  readonly #reports: Partial<Record<ReportKind, number>> = {}
   #receipt: Receipt | undefined
   /** The write or the commit under way. */
   #working: Promise<unknown> = Promise.resolve()
@@ -133,8 +139,12 @@ export class SinkStream extends Writable {
       }
       this.#accepted += chunk.length
       await this.#transaction.write(chunk)
+    } else if (chunk instanceof ReportBatchOf) {
+      const batch = chunk as ReportBatch
+      this.#reports[batch.kind] = (this.#reports[batch.kind] ?? 0) + batch.length
+      await this.#transaction.writeReports?.(batch)
     } else {
-      throw this.#broken('SINK_NO_ACCOUNT', 'neither a batch of intervals nor a FileAccount')
+      throw this.#broken('SINK_NO_ACCOUNT', 'neither a batch of rows nor a FileAccount')
     }
   }
 
@@ -143,7 +153,8 @@ export class SinkStream extends Writable {
     const [claim, transaction, account] = [this.#claim, this.#transaction, this.#account]
     if (!claim || !transaction) return
     if (!account) throw this.#broken('SINK_NO_ACCOUNT', 'the stream ended without a FileAccount')
-    if (!rowsAddUp(account) || !account.entries.every(rowsAddUp) || account.rows.accepted !== this.#accepted) {
+    const came = reportKinds.every(kind => (account.reports[kind]?.accepted ?? 0) === (this.#reports[kind] ?? 0))
+    if (!rowsAddUp(account) || !account.entries.every(rowsAddUp) || account.rows.accepted !== this.#accepted || !came) {
       throw this.#broken('SINK_ROW_EQUATION', 'the rows do not add up')
     }
     const fetched = await this.#file.verify()
@@ -170,8 +181,12 @@ export class SinkStream extends Writable {
     }
     if (first && !isOwn) return this.#closeDuplicate(claim, ledger, evidence, first)
     // A sink that asks for it within its transaction undoes what does not add up.
-    const receipt = (stored: RowsStored) => {
-      if (rowsAccounted(stored) !== evidence.account.rows.accepted) {
+    const receipt = (stored: Stored) => {
+      const { rows, reports } = evidence.account
+      const isEven = (kind: ReportKind) =>
+        rowsAccounted(stored.reports?.[kind] ?? nothingStored) ===
+        (transaction.writeReports ? (reports[kind]?.accepted ?? 0) : 0)
+      if (rowsAccounted(stored) !== rows.accepted || !reportKinds.every(isEven)) {
         throw this.#broken('SINK_ROW_EQUATION', 'the stored rows do not add up to the accepted ones')
       }
       return committed(this.#file, this.#startedAt, { ...evidence, stored })

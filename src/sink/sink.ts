@@ -1,34 +1,34 @@
 import type { IntervalBatch } from '../batch.ts'
 import type { Claim, ClaimOptions, Ledger } from '../ledger/ledger.ts'
 import { MemoryLedger } from '../ledger/memory-ledger.ts'
-import {
-  type Evidence,
-  type LedgerFile,
-  labelOf,
-  passedOver,
-  type Receipt,
-  type RowsStored
-} from '../ledger/receipt.ts'
+import { type Evidence, type LedgerFile, labelOf, passedOver, type Receipt, type Stored } from '../ledger/receipt.ts'
 import type { FileAccount } from '../parse/file-account.ts'
+import type { ReportBatch } from '../report-batch.ts'
 import type { IngestFile, PassedOver } from '../source/source.ts'
 import { OpenedOnce } from './opened-once.ts'
 import { SinkStream } from './sink-stream.ts'
+import type { StoredDay, StoredDaysQuery } from './stored-days.ts'
 
 /** What a commit knows beside the account. */
 export interface Closing {
   readonly claim: Claim
   readonly evidence: Omit<Evidence, 'stored'>
   /** The receipt that the commit will have, for sinks that write their ledger in the same transaction as the rows. */
-  receipt(stored: RowsStored): Receipt
+  receipt(stored: Stored): Receipt
 }
 
 /** What a commit did: stored the rows, or found that another worker has just committed the same content. */
-export type Committed = RowsStored | { readonly duplicateOf: LedgerFile }
+export type Committed = Stored | { readonly duplicateOf: LedgerFile }
 
 /** One file on its way into a store: staged batch by batch, visible all together or not at all. */
 export interface SinkTransaction {
   /** Stages a batch; resolves when the next may come. */
   write(batch: IntervalBatch): void | Promise<void>
+  /**
+   * Stages rows of a report beside intervals. A sink that brings it tells in `reports` of what it committed what became of
+   * them; without it they are in no store, and the receipt counts them as `undeliverable`.
+   */
+  writeReports?(batch: ReportBatch): void | Promise<void>
   /** Makes everything staged visible, once, and tells what became of the accepted rows. */
   commit(account: FileAccount, closing: Closing): Promise<Committed>
   /** Forgets everything staged. Called at most once, never during a write, and never after a commit that succeeded. */
@@ -85,6 +85,14 @@ export abstract class Sink implements AsyncDisposable {
     const receipt = passedOver(file)
     const { known } = await (await this.ledger()).passOver(file, receipt)
     return { ...receipt, known }
+  }
+
+  /**
+   * How many intervals the store has of each meter, direction and local day; those of which it has none are left out. Undefined
+   * where a sink cannot say: it need not be able to.
+   */
+  async storedDays(_query: StoredDaysQuery): Promise<readonly StoredDay[] | undefined> {
+    return undefined
   }
 
   /** Ends what is under way, whose files go back, and closes what is open. The next use opens it anew. */

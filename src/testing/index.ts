@@ -10,6 +10,7 @@ export {
   greenButtonChunks,
   makeGreenButton
 } from './green-button.ts'
+export { type IntervalAnswer, type IntervalAnswerOptions, makeIntervalAnswer } from './interval-answers.ts'
 export {
   type Direction,
   type MeterDay,
@@ -39,6 +40,18 @@ export {
   totalsOf
 } from './reports.ts'
 
+// Reports beside intervals, invented: nobody has shown a real one.
+
+export {
+  type Bill,
+  type BillOptions,
+  makeBills,
+  makeMeterInfo,
+  makeMonthlyReport,
+  meterInfoHeader,
+  monthlyHeader
+} from './other-reports.ts'
+
 // Archives, keys and messages around them.
 
 export { makeZip, type ZipEntry, type ZipOptions } from './archive.ts'
@@ -65,6 +78,10 @@ export {
 export type { SftpFaults, SftpRequest } from './sftp-answers.ts'
 export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser } from './sftp-server.ts'
 export type { ServedFile } from './sftp-tree.ts'
+export type { FakeAgreement, FakeMail, FakeSubscription } from './smt-agreements.ts'
 export type { AdmittedCall, SmtAnswer, SmtCall, SmtEndpoint } from './smt-call.ts'
 export { htmlPage, type SmtFault, SmtFaults, tooManyRequests, unavailable } from './smt-faults.ts'
+export type { DaysOf, FakeMeter } from './smt-meters.ts'
+export { type SmtRecords, type SmtRecordsOptions, serveSmtRecords } from './smt-records.ts'
+export type { FakeReport, ReportDeskOptions } from './smt-reports.ts'
 export type { FakeToken, SmtUser, TokenStyle } from './smt-tokens.ts'

@@ -196,7 +196,7 @@ function timesOf(slot: DaySlot): string {
 
 const kwhTexts: string[] = []
 /** Thousandths as a decimal with three places; the small ones that meters show are kept, they come by the million. */
-function kwhText(milli: number): string {
+export function kwhText(milli: number): string {
   if (milli < 10_000) return (kwhTexts[milli] ??= threePlaces(milli))
   return threePlaces(milli)
 }
@@ -206,12 +206,12 @@ function threePlaces(milli: number): string {
 }
 
 /** `2025-07-14` as `07/14/2025`. */
-function usDate(date: string): string {
+export function usDate(date: string): string {
   return `${date.slice(5, 7)}/${date.slice(8, 10)}/${date.slice(0, 4)}`
 }
 
 /** `2025-07-15 06:41:12` as `07/15/2025 06:41:12`. */
-function usStamp(stamp: string): string {
+export function usStamp(stamp: string): string {
   return usDate(stamp) + stamp.slice(10)
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { beforeAll, describe, test } from 'vitest'
 import { adviceFor } from '../../src/errors.ts'
 import {
+  dailyHeader,
   type ExpectedInterval,
   encryptMessage,
   type IntervalReport,
@@ -10,6 +11,7 @@ import {
   makeEsiid,
   makeIntervalReport,
   makeMeterDay,
+  makeMeterInfo,
   makePgpKey,
   makeZip,
   type PgpKey,
@@ -88,7 +90,8 @@ describe.concurrent('inspect', { timeout: 60_000 }, () => {
     expect(stdout.split('\n')).toEqual([
       'a.asc',
       `  entry IntervalMeterUsage.CSV: ${report.bytes.length.toLocaleString('en-US')} bytes, layout smt-interval, 296 rows`,
-      expect.stringMatching(/^ {2}entry DailyMeterUsage\.CSV: \d+ bytes, not intervals, header ESIID,READ_DATE,/),
+      expect.stringMatching(/^ {2}entry DailyMeterUsage\.CSV: \d+ bytes, layout daily-reads-unverified, 2 rows$/),
+      '  2 daily reads from 2022-07-04 to 2022-11-06, missing 0, rejected 0',
       '  292 intervals of 2 meters on 2 days',
       `  from 2022-07-04 to 2022-11-06, ${((100 * totals.estimated) / 292).toFixed(1)} % estimated`,
       `  consumption ${kwh(totals.milliKwh.consumption)} kWh`,
@@ -98,6 +101,30 @@ describe.concurrent('inspect', { timeout: 60_000 }, () => {
     ])
     expect(esiidsIn(stdout)).toEqual([])
     expect(readdirSync(folder)).toEqual(before)
+  })
+
+  test('names what is in the other files of SMT, read or left', async ({ expect }) => {
+    const cwd = newFolder()
+    const rows = `${dailyHeader}\n'${makeEsiid(1)},07/14/2025,,1,2,1\n'${makeEsiid(1)},07/15/2025,,1,2,x\n`
+    fill(cwd, {
+      'd.csv': rows,
+      'DailyMeterUsage.csv': 'METER,11112222333\n',
+      'info.csv': makeMeterInfo([makeEsiid(1)])
+    })
+    const { code, stdout } = await smtIngest(['inspect', 'd.csv', 'DailyMeterUsage.csv', 'info.csv'], { cwd })
+    expect(code).toBe(1)
+    const [found, named, info] = stdout.split(/^(?=\S)/m)
+    expect(found!.split('\n').slice(1, 4)).toEqual([
+      `  entry d.csv: ${rows.length} bytes, layout daily-reads-unverified, 2 rows`,
+      '    line 3: ROW_BAD_NUMBER',
+      '  1 daily read from 2025-07-14 to 2025-07-14, missing 0, rejected 1'
+    ])
+    expect(named).toContain('entry DailyMeterUsage.csv: 18 bytes, daily reads, not read, header METER,###########\n')
+    expect(info).toMatch(/entry info\.csv: \d+ bytes, meter information, not read, header ESIID,METER_SERIAL_NUMBER,/)
+    const left = await smtIngest(['inspect', 'd.csv', '--reports', 'leave'], { cwd })
+    expect(left).toMatchObject({ code: 0 })
+    expect(left.stdout).toContain(`daily reads, not read, header ${dailyHeader}\n`)
+    expect(await smtIngest(['inspect', 'd.csv', '--reports', 'guess'], { cwd })).toMatchObject({ code: 2 })
   })
 
   test('prints with --json one object per file, the bad one too', async ({ expect }) => {
@@ -122,11 +149,12 @@ describe.concurrent('inspect', { timeout: 60_000 }, () => {
           { name: 'IntervalMeterUsage.CSV', kind: 'intervals', outcome: 'used', layout: 'smt-interval' },
           {
             name: 'DailyMeterUsage.CSV',
-            kind: 'unknown',
-            outcome: 'unhandled',
-            header: expect.stringMatching(/^ESIID,/)
+            kind: 'daily-reads',
+            outcome: 'used',
+            layout: 'daily-reads-unverified'
           }
-        ]
+        ],
+        reports: { 'daily-reads': { read: 2, accepted: 2, dates: { first: '2022-07-04', last: '2022-11-06' } } }
       },
       { file: 'missing.csv', ok: false, error: { code: 'FILE_NOT_FOUND', message: 'no such file: missing.csv' } },
       { file: 'b.csv', ok: true, intervals: 0, meters: 0, estimatedShare: null, entries: [{ outcome: 'unhandled' }] },

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'vitest'
-import { makeEsiid } from '../../src/testing/index.ts'
+import { makeDailyReport, makeEsiid, makeMeterDay, makeMeterInfo, makeZip } from '../../src/testing/index.ts'
 import { csv, sha256Of } from '../conformance/sink.ts'
 import { ask, csvOf, fill, folderMaker, jsonLines, smtIngest, storedMeters } from './support.ts'
 
@@ -54,6 +54,34 @@ describe.concurrent.each(['duckdb:smt.duckdb', 'ndjson:out'])('ledger --to %s', 
     const never = await ledger('explain', 'never.csv')
     expect(never.code).toBe(1)
     expect(never.stdout).toContain('the ledger has never heard of it')
+  })
+
+  test('reads anew what was left, and tells of what still is', async ({ expect }) => {
+    const daily = makeDailyReport([makeMeterDay({ esiid: makeEsiid(1), date: '2025-07-14' })])
+    const info = { name: 'MeterInfo.csv', bytes: makeMeterInfo([makeEsiid(1)]) }
+    const zip = makeZip([{ name: 'i.csv', bytes: Buffer.from(csv([{}])) }, { name: 'd.csv', bytes: daily }, info])
+    const { ledger, pull } = stand({ 'in/a.zip': zip, 'in/b.csv': csvOf(2), 'in/d.csv': `Daily\n${daily}` }, to)
+    const pulled = await pull('--reports', 'leave')
+    expect(pulled).toMatchObject({ code: 0, stderr: '' })
+    expect(pulled.stdout).toMatch(/a\.zip {2}1 interval\n {4}d\.csv: daily reads, not read, header ESIID,READ_DATE,/)
+    expect(pulled.stdout).toMatch(
+      /\n {4}MeterInfo\.csv: meter information, not read, header ESIID,METER_SERIAL_NUMBER,/
+    )
+    const said = async () => (await ledger('explain', 'a.zip')).stdout
+    expect(await said()).toMatch(
+      /: 1 interval, d\.csv \(daily reads\) is not read, MeterInfo\.csv \(meter information\) is not read\.\n$/
+    )
+
+    const replayed = await ledger('replay', '--unhandled', '--from', 'in')
+    expect(replayed).toMatchObject({ code: 0, stderr: '' })
+    expect(replayed.stdout).toMatch(/^✓ .*a\.zip {2}1 interval, 1 daily read$/m)
+    expect(replayed.stdout).toMatch(/^✓ .*d\.csv {2}0 intervals, 1 daily read$/m)
+    expect(replayed.stdout).toMatch(/^2 committed; 1 interval taken$/m)
+    expect(await said()).toMatch(/: 1 interval, 1 daily read, MeterInfo\.csv \(meter information\) is not read\.\n$/)
+    expect((await ledger('show', 'a.zip')).stdout).toMatch(
+      /entry {5}d\.csv: daily-reads used, 1 row, 1 accepted\n {2}entry {5}MeterInfo\.csv: meter-info unhandled, 0 rows/
+    )
+    expect((await ledger('replay', '--unhandled', '--from', 'in')).stdout).toBe('no files; 0 intervals taken\n')
   })
 
   test('shows all of a file, without an ESIID', async ({ expect }) => {

@@ -3,7 +3,15 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { errorCodes, FileAccount, IngestError, IntervalBatch, IntervalParser } from '@intelliwatt/smt-ingest'
+import {
+  errorCodes,
+  FileAccount,
+  IngestError,
+  IntervalBatch,
+  IntervalParser,
+  ReportBatchOf,
+  reportKinds
+} from '@intelliwatt/smt-ingest'
 
 const esiidInText = /(?<!\d)10(?:\d{20}|\d{15})(?!\d)/
 
@@ -25,7 +33,7 @@ function told(outcome, { kind }) {
 }
 
 async function outcomeOf(pieces, { label, options }) {
-  const seen = { intervals: 0, hash: createHash('sha256'), account: undefined }
+  const seen = { intervals: 0, reports: {}, hash: createHash('sha256'), account: undefined }
   try {
     await pipeline(Readable.from(pieces), new IntervalParser(options).stream(label), async values => {
       for await (const value of values) take(value, seen, options)
@@ -38,7 +46,8 @@ async function outcomeOf(pieces, { label, options }) {
   checkAccount(seen)
   const { entries, rows, quality } = seen.account
   const [rejects, outcomes] = [entries.map(entry => entry.rejects), entries.map(entry => entry.outcome)]
-  const outcome = rows.read === 0 ? 'read, nothing in it' : rows.rejected === 0 ? 'read' : 'read, with rejects'
+  const [read, rejected] = ['read', 'rejected'].map(name => entries.reduce((sum, { rows }) => sum + rows[name], 0))
+  const outcome = read === 0 ? 'read, nothing in it' : rejected === 0 ? 'read' : 'read, with rejects'
   return { outcome, intervals: seen.intervals, rows, quality, rejects, outcomes, hash: seen.hash.digest('hex') }
 }
 
@@ -46,6 +55,10 @@ function take(value, seen, { batchRows, intervalMinutes }) {
   assert.equal(seen.account, undefined, 'something came after the account')
   if (value instanceof FileAccount) {
     seen.account = value
+    return
+  }
+  if (value instanceof ReportBatchOf) {
+    takeReports(value, seen, batchRows)
     return
   }
   assert.ok(value instanceof IntervalBatch, 'neither a batch nor an account')
@@ -69,7 +82,30 @@ function take(value, seen, { batchRows, intervalMinutes }) {
   seen.intervals += value.length
 }
 
-function checkAccount({ account, intervals }) {
+/** A number of up to nine and five digits, without a zero that says nothing. */
+const decimal = /^(0|[1-9]\d{0,8})(\.\d{0,4}[1-9])?$/
+const localDay = /^\d{4}-\d\d-\d\d$/
+
+function takeReports({ kind, rows, lines, length }, seen, batchRows) {
+  assert.ok(reportKinds.includes(kind), `a batch of ${kind}`)
+  assert.ok(length > 0 && length <= batchRows, `a batch of ${length} rows`)
+  for (const [i, { esiid, revision, ...cells }] of rows.entries()) {
+    const good =
+      /^10(?:\d{15}|\d{20})$/.test(esiid) &&
+      (revision === null || revision % 1000 === 0) &&
+      lines[i] > 0 &&
+      Object.entries(cells).every(([name, cell]) => (/date$/i.test(name) ? localDay.test(cell) : isNumber(cell)))
+    assert.ok(good, `no row of ${kind}: ${JSON.stringify(rows[i])}`)
+    seen.hash.update(`${JSON.stringify(rows[i])} ${lines[i]}\n`)
+  }
+  seen.reports[kind] = (seen.reports[kind] ?? 0) + length
+}
+
+function isNumber(cell) {
+  return cell === null || decimal.test(cell)
+}
+
+function checkAccount({ account, intervals, reports }) {
   assert.ok(account, 'the stream ended without an account')
   for (const { rows, rejects } of [...account.entries, { rows: account.rows }]) {
     const { read, accepted, rejected, placeholder, missing, repeatedHeader } = rows
@@ -78,6 +114,9 @@ function checkAccount({ account, intervals }) {
     if (rejects) assert.equal(rejects.length, rejected, 'I7: rejects are not all named')
   }
   assert.equal(account.rows.accepted, intervals, 'I7: other rows were given than counted')
+  for (const kind of reportKinds) {
+    assert.equal(account.reports[kind]?.accepted ?? 0, reports[kind] ?? 0, `I7: other ${kind} were given than counted`)
+  }
   const { duplicates, conflicts, overlaps, unchecked } = account.quality.repeats
   assert.ok(duplicates + conflicts + overlaps + unchecked <= intervals, 'more repeats than intervals')
 }

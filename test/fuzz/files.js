@@ -1,16 +1,23 @@
 // Files that follow from a seed and a number: random bytes, or what SMT sends, damaged.
 import * as testing from '@intelliwatt/smt-ingest/testing'
 
-const { makeDailyReport, makeEsiid, makeIntervalReport, makeMeterDay, makeZip, randomFrom } = testing
+const { makeBills, makeDailyReport, makeEsiid, makeIntervalReport, makeMeterDay, makeMonthlyReport } = testing
+const { makeZip, randomFrom } = testing
 
 const dates = ['2025-07-14', '2025-07-15', '2025-03-09', '2025-11-02', '2024-11-03', '2024-02-29', '2025-12-31']
 const names = ['IntervalMeterUsage.csv', 'IntervalData 10443720009999001.csv', 'report.csv', 'a/b.txt', undefined]
-const makers = { 'random bytes': makeRandom, csv: makeCsv, 'csv in a zip': makeArchive, 'green button': makeFeed }
+const makers = {
+  'random bytes': makeRandom,
+  csv: makeCsv,
+  'csv in a zip': makeArchive,
+  'green button': makeFeed,
+  'report beside intervals': makeReport
+}
 
 /** What to read, how it is cut, and with which options. */
 export function makeFile(seed, number) {
   const chance = new Chance(seed, number)
-  const [kind, make] = Object.entries(makers)[number % 4]
+  const [kind, make] = Object.entries(makers)[number % Object.keys(makers).length]
   const bytes = make(chance)
   const options = {
     batchRows: chance.pick([1, 7, 64, 8192]),
@@ -122,7 +129,7 @@ function makeArchive(chance) {
     bytes: chance.pick([
       () => plainCsv(chance),
       () => makeCsv(chance),
-      () => dailyCsv(chance),
+      () => makeReport(chance),
       () => makeRandom(chance)
     ])(),
     method: chance.pick(['deflate', 'deflate', 'store'])
@@ -136,8 +143,11 @@ function makeArchive(chance) {
   return chance.one(3) ? file : damaged(file, chance)
 }
 
-function dailyCsv(chance) {
-  return Buffer.from(makeDailyReport(meterDays(chance, 3, true)))
+function makeReport(chance) {
+  const bills = () => makeBills({ esiid: makeEsiid(chance.below(3)), from: chance.pick(dates), periods: 20 })
+  const rows = chance.one(2) ? makeDailyReport(meterDays(chance, 3, true)) : makeMonthlyReport(bills())
+  const titles = Buffer.from(chance.pick(['', '', 'Report\n\n', '"\n', `${'x'.repeat(4050)}\n`]))
+  return damaged(Buffer.concat([titles, rows]), chance)
 }
 
 function makeFeed(chance) {

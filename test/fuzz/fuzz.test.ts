@@ -9,7 +9,8 @@ const program = fileURLToPath(new URL('./run.js', import.meta.url))
 test('nonsense of every kind ends in an account that adds up or in an error with a code', async () => {
   const { stdout } = await run(process.execPath, [program, '--seconds', '3', '--seed', '1'])
   expect(stdout).toContain('every row accounted for')
-  for (const kind of ['random bytes', 'csv', 'csv in a zip', 'green button']) expect(stdout).toContain(kind)
+  const kinds = ['random bytes', 'csv', 'csv in a zip', 'green button', 'report beside intervals']
+  for (const kind of kinds) expect(stdout).toContain(kind)
   // Much of what is damaged a little is still read; the rest is refused by name.
   expect(stdout).toMatch(/\d read\n/)
   expect(stdout).toMatch(/\d read, with rejects\n/)

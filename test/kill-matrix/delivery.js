@@ -5,8 +5,8 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as testing from '@intelliwatt/smt-ingest/testing'
 
-const { encryptMessage, makeEsiid, makeIntervalReport, makeMeterDay, makePgpKey, makeZip, randomFrom } = testing
-const { reissueMeterDay, spoiledReading } = testing
+const { centralInstant, encryptMessage, makeDailyReport, makeEsiid, makeIntervalReport, makeMeterDay } = testing
+const { makePgpKey, makeZip, randomFrom, reissueMeterDay, spoiledReading } = testing
 
 const sha256 = bytes => createHash('sha256').update(bytes).digest('hex')
 const [one, two, solar, late] = [makeEsiid(1), makeEsiid(2, 22), makeEsiid(3), makeEsiid(4)]
@@ -24,10 +24,16 @@ export async function makeDelivery(folder, seed) {
   const zip = report => makeZip([{ name: 'IntervalMeterUsage.CSV', bytes: report.bytes }])
   const files = []
   const add = (name, bytes, content) => files.push({ name, bytes, ...content })
-  const good = (report, payload, entries = 1) => {
-    const rows = [...report.expected()].map(rowOf)
-    return { rows, sha256: sha256(payload), entries, rejected: report.totals.rows.rejected }
+  const good = (report, payload, daily) => {
+    const rows = [...[...report.expected()].map(rowOf), ...(daily ? dailyRows(daily) : [])]
+    return { rows, sha256: sha256(payload), entries: daily ? 2 : 1, rejected: report.totals.rows.rejected }
   }
+  /** An archive of intervals and of daily reads, as SMT sends it. */
+  const both = (report, daily) =>
+    makeZip([
+      { name: 'IntervalMeterUsage.CSV', bytes: report.bytes },
+      { name: 'DailyMeterUsage.CSV', bytes: daily }
+    ])
 
   const first = [one, two, solar].map(esiid =>
     makeMeterDay({ esiid, date: '2025-07-14', seed, estimated: esiid !== two, solar: esiid === solar })
@@ -44,12 +50,16 @@ export async function makeDelivery(folder, seed) {
   ])
 
   const report = makeIntervalReport(first)
-  const sealed = await encrypt(zip(report))
-  add('first.asc', sealed, good(report, zip(report)))
-  add('first under another name.asc', sealed, good(report, zip(report)))
+  const reads = makeDailyReport(first)
+  const packed = both(report, reads)
+  const sealed = await encrypt(packed)
+  add('first.asc', sealed, good(report, packed, reads))
+  add('first under another name.asc', sealed, good(report, packed, reads))
   const revision = makeIntervalReport(newer)
-  add('revision.asc', await encrypt(zip(revision)), good(revision, zip(revision)))
-  add('revision encrypted anew.asc', await encrypt(zip(revision)), good(revision, zip(revision)))
+  const newerReads = makeDailyReport(newer)
+  const repacked = both(revision, newerReads)
+  add('revision.asc', await encrypt(repacked), good(revision, repacked, newerReads))
+  add('revision encrypted anew.asc', await encrypt(repacked), good(revision, repacked, newerReads))
   const other = makeIntervalReport([rival])
   add('rival.zip', zip(other), good(other, zip(other)))
   const clock = makeIntervalReport(autumn)
@@ -71,13 +81,15 @@ export async function makeDelivery(folder, seed) {
   for (let order = 0; order < ORDERS; order++)
     write(join(folder, String(order)), files, randomFrom(seed, 'order', order))
   // So many days that some are copied before the file's end: the last 512 are held, and a megabyte waits for a copy.
-  const large = makeIntervalReport(
-    Array.from({ length: 1700 }, (_, i) => makeMeterDay({ esiid: makeEsiid(100 + i), date: '2025-07-14', seed }))
+  const largeDays = Array.from({ length: 1700 }, (_, i) =>
+    makeMeterDay({ esiid: makeEsiid(100 + i), date: '2025-07-14', seed })
   )
+  const [large, largeReads] = [makeIntervalReport(largeDays), makeDailyReport(largeDays)]
+  const largeZip = both(large, largeReads)
   const withLarge = [
     ...files,
     // Of two with the same content one is staged in vain.
-    ...['large.csv', 'large again.csv'].map(name => ({ name, bytes: large.bytes, ...good(large, large.bytes) }))
+    ...['large.zip', 'large again.zip'].map(name => ({ name, bytes: largeZip, ...good(large, largeZip, largeReads) }))
   ]
   write(join(folder, 'large'), withLarge, randomFrom(seed, 'order', 'large'))
   const keyFile = join(folder, 'key.asc')
@@ -121,6 +133,19 @@ export function rowOf({ esiid, direction, start, milliKwh, estimated, revision }
     value: `${(milliKwh / 1000).toFixed(5)} ${estimated} ${revision ?? -1}`,
     rank: [revision ?? -1, estimated ? 0 : 1]
   }
+}
+
+/** The daily reads of a report, as a store must show them. */
+function dailyRows(report) {
+  const lines = report.toString('latin1').trimEnd().split('\n').slice(1)
+  return lines.map(line => {
+    const [esiid, date, stamp, ...numbers] = line.slice(1).split(',')
+    const day = date.replace(/(\d+)\/(\d+)\/(\d+)/, '$3-$1-$2')
+    const [stampDate, time] = stamp.split(' ')
+    const revision = centralInstant(stampDate.replace(/(\d+)\/(\d+)\/(\d+)/, '$3-$1-$2'), time)
+    const value = `${numbers.map(number => Number(number).toFixed(5)).join(' ')} ${revision}`
+    return { key: `${esiid} daily ${day}`, value, rank: [revision, 1] }
+  })
 }
 
 /** The rows that a merging store must show when these files are in: value and payload's hash by key. */

@@ -8,7 +8,7 @@ import pg from 'pg'
 /** The default lease of a claim. */
 const LEASE_MS = 10 * 60_000
 
-/** What a query of `intervals`, `files` and `entries` gives, which are the same in DuckDB and PostgreSQL. */
+/** What a query of `intervals`, `daily_reads`, `files` and `entries` gives, which are the same in both databases. */
 const filesSql = 'SELECT name, state FROM files'
 const entriesSql = `SELECT f.name, count(DISTINCT entry_id) AS entries, count(r.entry_id) AS rejects FROM entries e
   LEFT JOIN files f USING (file_id) LEFT JOIN rejects r USING (entry_id) GROUP BY f.name`
@@ -16,14 +16,28 @@ const rowsSql = ms => `SELECT esiid, direction, ${ms('start')} AS start, CAST(kw
   coalesce(${ms('revision')}, -1) AS revision, payload_sha256
   FROM intervals LEFT JOIN entries USING (entry_id) LEFT JOIN files USING (file_id)`
 
+const dailySql = ms => `SELECT esiid, CAST(read_date AS varchar) AS day, CAST(start_reading AS varchar) AS a,
+  CAST(end_reading AS varchar) AS b, CAST(kwh AS varchar) AS kwh, coalesce(${ms('revision')}, -1) AS revision, payload_sha256
+  FROM daily_reads LEFT JOIN entries USING (entry_id) LEFT JOIN files USING (file_id)`
+
+/** Everything that is visible: intervals and daily reads. */
+async function rowsOf(ask, ms) {
+  const rows = (await ask(rowsSql(ms))).map(row => [
+    `${row.esiid} ${row.direction} ${Number(row.start)}`,
+    `${row.kwh} ${row.estimated} ${Number(row.revision)} ${row.payload_sha256}`
+  ])
+  const daily = (await ask(dailySql(ms))).map(row => [
+    `${row.esiid} daily ${row.day}`,
+    `${row.a} ${row.b} ${row.kwh} ${Number(row.revision)} ${row.payload_sha256}`
+  ])
+  return [...rows, ...daily]
+}
+
 function seen(files, entries, rows, left) {
   return {
     files: new Map(files.map(({ name, state }) => [name, state])),
     entries: new Map(entries.map(({ name, entries, rejects }) => [name, [Number(entries), Number(rejects)]])),
-    rows: rows.map(row => [
-      `${row.esiid} ${row.direction} ${Number(row.start)}`,
-      `${row.kwh} ${row.estimated} ${Number(row.revision)} ${row.payload_sha256}`
-    ]),
+    rows,
     left
   }
 }
@@ -53,7 +67,7 @@ export class DuckDbStand {
     try {
       const tables = await ask("SELECT 1 FROM duckdb_tables() WHERE table_name = 'rejects'")
       if (tables.length === 0) return seen([], [], [], [])
-      const rows = await ask(rowsSql(instant => `epoch_ms(${instant})`))
+      const rows = await rowsOf(ask, instant => `epoch_ms(${instant})`)
       return seen(await ask(filesSql), await ask(entriesSql), rows, this.#left())
     } finally {
       connection.closeSync()
@@ -98,7 +112,7 @@ export class PostgresStand {
       const [{ there }] = await ask(`SELECT to_regclass('${this.#schema}.files') IS NOT NULL AS there`)
       if (!there) return seen([], [], [], [])
       await ask(`SET LOCAL search_path = ${this.#schema}`)
-      const rows = await ask(rowsSql(instant => `(extract(epoch FROM ${instant}) * 1000)::bigint`))
+      const rows = await rowsOf(ask, instant => `(extract(epoch FROM ${instant}) * 1000)::bigint`)
       const names = left.map(({ relname }) => relname)
       return seen(await ask(filesSql), await ask(entriesSql), rows, names)
     })
@@ -185,7 +199,12 @@ export class NdjsonStand {
 }
 
 function textOf(line) {
-  const { esiid, start, kwh, estimated, direction, revision } = JSON.parse(line)
-  const value = `${kwh.toFixed(5)} ${estimated} ${revision === null ? -1 : Date.parse(revision)}`
+  const { type, esiid, date, startReading, endReading, start, kwh, estimated, direction, revision } = JSON.parse(line)
+  const version = revision === null ? -1 : Date.parse(revision)
+  if (type) {
+    const numbers = [startReading, endReading, kwh].map(number => number.toFixed(5))
+    return `${esiid} daily ${date} ${numbers.join(' ')} ${version}`
+  }
+  const value = `${kwh.toFixed(5)} ${estimated} ${version}`
   return `${esiid} ${direction} ${Date.parse(start)} ${value}`
 }

@@ -3,6 +3,7 @@ import { SourceError } from '../../src/errors.ts'
 import { explain } from '../../src/ledger/explain.ts'
 import type { LedgerRecord } from '../../src/ledger/ledger.ts'
 import { failed } from '../../src/ledger/receipt.ts'
+import { type EntryAccount, noQuality, noRows } from '../../src/parse/file-account.ts'
 import { corrupt, file, taken } from './support.ts'
 
 const now = Date.UTC(2025, 6, 15, 14, 12)
@@ -22,6 +23,39 @@ const record = (state: LedgerRecord['state'], more: Partial<LedgerRecord> = {}):
 })
 const dropped = failed(a, 0, 'seen', new SourceError('SFTP_DISCONNECTED', 'the connection broke', { file: 'a.asc' }))
 
+const entry = {
+  index: 0,
+  bytes: 1,
+  crc32: null,
+  layout: null,
+  header: '',
+  rows: noRows,
+  rejects: [],
+  quality: noQuality
+}
+const left: EntryAccount[] = (
+  [
+    ['DailyMeterUsage.CSV', 'daily-reads'],
+    ['i.csv', 'meter-info'],
+    ['notes.txt', 'unknown'],
+    ['x.bin', 'unknown']
+  ] as const
+).map(([name, kind]) => ({ ...entry, name, kind, outcome: 'unhandled' }))
+const counts = {
+  ...noRows,
+  inserted: 0,
+  replaced: 0,
+  unchanged: 0,
+  superseded: 0,
+  conflicts: 0,
+  dates: null,
+  undeliverable: 0
+}
+const reports = {
+  'daily-reads': { ...counts, read: 3, accepted: 2, rejected: 1, inserted: 2 },
+  'monthly-bills': { ...counts, read: 1, accepted: 1, inserted: 1 }
+}
+
 describe('every state has its sentence:', () => {
   test.each<[LedgerRecord, string]>([
     [
@@ -36,6 +70,14 @@ describe('every state has its sentence:', () => {
     [
       record('committed', { receipt: taken(a, 'x'), isReplayDue: true }),
       'Taken, last on 2025-07-15 14:12:00 UTC: 0 intervals. It is read anew by the next run.'
+    ],
+    [
+      record('committed', { receipt: { ...taken(a, 'x'), entries: left } }),
+      'Taken, last on 2025-07-15 14:12:00 UTC: 0 intervals, DailyMeterUsage.CSV (daily reads) is not read, i.csv (meter information) is not read, notes.txt, x.bin is no interval report.'
+    ],
+    [
+      record('committed', { receipt: { ...taken(a, 'x'), reports } }),
+      'Taken, last on 2025-07-15 14:12:00 UTC: 0 intervals, 2 daily reads, 1 monthly bill, 1 row rejected ().'
     ],
     [
       record('duplicate', { receipt: { ...taken(a, 'x'), state: 'duplicate', duplicateOf: 'b.asc' } }),

@@ -777,13 +777,13 @@ describe('entries that are not intervals', () => {
   const intervals = { name: 'IntervalMeterUsage.CSV', bytes: Buffer.from(csv(...goodRows(3))) }
 
   test('are recorded as unhandled, and cost nothing', async () => {
-    const bytes = Buffer.from(`${dailyHeader}\n`)
-    const { account } = await read(makeZip([{ name: 'DailyMeterUsage.CSV', bytes }, intervals]))
+    const bytes = Buffer.from('METER,STATE\n1,on\n')
+    const { account } = await read(makeZip([{ name: 'meters.csv', bytes }, intervals]))
     expect(account.entries.map(({ name, outcome, rows }) => [name, outcome, rows.read])).toEqual([
-      ['DailyMeterUsage.CSV', 'unhandled', 0],
+      ['meters.csv', 'unhandled', 0],
       ['IntervalMeterUsage.CSV', 'used', 3]
     ])
-    expect(account.entries[0]).toMatchObject({ kind: 'unknown', bytes: bytes.length, header: dailyHeader })
+    expect(account.entries[0]).toMatchObject({ kind: 'unknown', bytes: bytes.length, header: 'METER,STATE' })
     expect(account.entries[0]!.crc32).toMatch(/^[0-9a-f]{8}$/)
   })
 
@@ -830,7 +830,8 @@ describe('entries that are not intervals', () => {
   })
 
   test('alone make no interval file of one that is named so', async () => {
-    const zip = makeZip([{ name: 'DailyMeterUsage.CSV', bytes: Buffer.from(`${dailyHeader}\n`) }])
+    const row = `'${esiid},07/14/2025,,1,2,1`
+    const zip = makeZip([{ name: 'DailyMeterUsage.CSV', bytes: Buffer.from(`${dailyHeader}\n${row}\n`) }])
     expect((await read(zip, { path: '/inbox/Daily.zip' })).intervals).toEqual([])
     const error = await failureOf(read(zip, { path: '/inbox/IntervalData.zip' }))
     expect(error).toMatchObject({ code: 'PARSE_UNKNOWN_HEADER', file: '/inbox/IntervalData.zip' })

@@ -73,6 +73,18 @@ describe('a layout of the user’s own', () => {
     expect(starts(reading)).toEqual(['2025-07-14T05:00Z', '2025-07-15T04:45Z', '2025-07-16T04:45Z'])
   })
 
+  test('I7: rejects a bad reading beside an instant by name, and does not count it as missing', async () => {
+    const kwh = ['0.1', 'n/a', '-1', '0.123456', '']
+    const rows = kwh.map((text, i) => `${esiid},M1,2025-07-14T00:${String((i * 15) % 60).padStart(2, '0')}Z,${text}`)
+    const reading = await readWith(iso8601, fileOf('ESIID,Meter,Start Date/Time,Usage (kWh)', ...rows))
+    expect(reading.account.rows).toMatchObject({ read: 5, accepted: 1, rejected: 3, missing: 1 })
+    expect(rejectsOf(reading)).toEqual([
+      ['ROW_BAD_KWH', 3],
+      ['ROW_NEGATIVE_KWH', 4],
+      ['ROW_KWH_OUT_OF_RANGE', 5]
+    ])
+  })
+
   test('names the meter and the direction of all rows, and instants with an offset', async () => {
     const layout: IntervalLayout = {
       name: 'instants',

@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 import { type Interval, IntervalBatch } from '../../src/batch.ts'
 import { FileAccount } from '../../src/parse/file-account.ts'
 import { IntervalParser, type IntervalParserOptions } from '../../src/parse/interval-parser.ts'
+import { type ReportBatch, ReportBatchOf } from '../../src/report-batch.ts'
 import { addDays, intervalHeader } from '../../src/testing/index.ts'
 
 export const esiid = '10443720009999001'
@@ -55,6 +56,8 @@ export interface Reading {
   readonly intervals: readonly Interval[]
   /** The line of each interval. */
   readonly lines: readonly number[]
+  /** Rows of the reports beside intervals. */
+  readonly reports: readonly ReportBatch[]
   readonly account: FileAccount
 }
 
@@ -69,23 +72,25 @@ export interface ReadOptions extends IntervalParserOptions {
 /** Reads a file through one parser and Node's own pipeline. */
 export async function read(bytes: Bytes, { path, signal, ...options }: ReadOptions = {}): Promise<Reading> {
   const batches: IntervalBatch[] = []
+  const reports: ReportBatch[] = []
   let account: FileAccount | undefined
   const file = path === undefined ? undefined : { path, name: path.split('/').at(-1)! }
   const whole = typeof bytes === 'string' ? [Buffer.from(bytes)] : bytes instanceof Uint8Array ? [bytes] : bytes
   await pipeline(
     Readable.from(whole),
     new IntervalParser(options).stream(file, { signal }),
-    async (values: AsyncIterable<IntervalBatch | FileAccount>) => {
+    async (values: AsyncIterable<IntervalBatch | ReportBatch | FileAccount>) => {
       for await (const value of values) {
         expect(account, 'something came after the account').toBeUndefined()
         if (value instanceof IntervalBatch) batches.push(value)
+        else if (value instanceof ReportBatchOf) reports.push(value as ReportBatch)
         else account = value
       }
     }
   )
   expect(account).toBeInstanceOf(FileAccount)
   const lines = batches.flatMap(batch => [...batch.line])
-  return { batches, intervals: batches.flatMap(batch => [...batch]), lines, account: account! }
+  return { batches, intervals: batches.flatMap(batch => [...batch]), lines, reports, account: account! }
 }
 
 /** The intervals of the only entry by line: an hour that comes twice is held back until it can be told. */

@@ -12,6 +12,7 @@ import { makeEsiid, makeIntervalReport, makeZip, reissueMeterDay } from '../../s
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
 import { testReplayingSink } from '../conformance/replaying-sink.ts'
+import { reportsSql, testMergingReportSink, testReportSink } from '../conformance/reports.ts'
 import {
   csv,
   days,
@@ -36,6 +37,8 @@ testSink('DuckDbSink', open)
 testDurableSink('DuckDbSink', open)
 testMergingSink('DuckDbSink', open)
 testReplayingSink('DuckDbSink', open)
+testReportSink('DuckDbSink', open)
+testMergingReportSink('DuckDbSink', open)
 
 function open(folder: string) {
   const path = join(folder, 'smt.duckdb')
@@ -51,11 +54,22 @@ function open(folder: string) {
     provenance: async () => {
       await sink.close()
       return provenance(path)
+    },
+    reports: async () => {
+      await sink.close()
+      return reportsIn(path, false)
+    },
+    reportProvenance: async () => {
+      await sink.close()
+      return (await reportsIn(path, true)).sort()
     }
   }
 }
 
-const ownTables = ['entries', 'files', 'interval_rows', 'meters', 'payloads', 'rejects', 'schema_version']
+const ownTables = [
+  ...['daily_reads', 'entries', 'files', 'interval_rows', 'meters', 'monthly_bills', 'payloads', 'rejects'],
+  'schema_version'
+]
 const fresh = () => open(scratchFolder())
 
 test('I2: an interval whose ledger row somebody took out is found all the same, and not doubled', async () => {
@@ -533,6 +547,11 @@ async function provenance(path: string): Promise<string[]> {
      FROM intervals JOIN entries USING (entry_id) JOIN files USING (file_id)`
   )
   return rows.map(({ row }) => row as string).sort()
+}
+
+async function reportsIn(path: string, withPlace: boolean): Promise<string[]> {
+  const rows = await query(path, reportsSql('', { ms: instant => `epoch_ms(${instant})`, withPlace }))
+  return rows.map(({ row }) => row as string)
 }
 
 /** The store's own tables and whatever else stands beside them. */

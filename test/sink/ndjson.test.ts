@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NdjsonSink } from '../../src/sink/ndjson.ts'
-import { makeEsiid, makeIntervalReport, makeZip } from '../../src/testing/index.ts'
+import { dailyHeader, makeEsiid, makeIntervalReport, makeZip, monthlyHeader } from '../../src/testing/index.ts'
+import { testReportSink } from '../conformance/reports.ts'
 import {
   csv,
   days,
@@ -23,11 +24,31 @@ import { Child, compile, type Program } from './child.ts'
 
 testSink('NdjsonSink', open)
 testDurableSink('NdjsonSink', open)
+testReportSink('NdjsonSink', open)
 
 function open(directory: string) {
   const sink = new NdjsonSink({ directory })
-  return { sink, rows: async () => storedRows(directory) }
+  return { sink, rows: async () => storedRows(directory), reports: async () => storedReports(directory) }
 }
+
+test('writes reports beside intervals as lines that say so, as the documentation shows it', async () => {
+  const page = readFileSync(new URL('../../docs/sinks/ndjson.md', import.meta.url), 'utf8')
+  const shown = page.split('## Reports beside intervals')[1]!.match(/^\{.*\}$/gm)
+  const directory = scratchFolder()
+  const { sink } = open(directory)
+  const daily = `${dailyHeader}\n'${makeEsiid(1)},07/14/2025,07/15/2025 06:41:12,24002.915,24038.915,36.000\n`
+  const monthly = `${monthlyHeader}\n'${makeEsiid(1)},06/12/2025,07/14/2025,,1532,7.910,0,,0.00001\n`
+  const zip = makeZip([
+    { name: 'DailyMeterUsage.CSV', bytes: Buffer.from(daily) },
+    { name: 'MonthlyBilling.CSV', bytes: Buffer.from(monthly) },
+    { name: 'IntervalMeterUsage.CSV', bytes: Buffer.from(csv([{}])) }
+  ])
+  await deliver(sink, fileOf('a.zip', zip))
+  await sink.close()
+  expect(finished(directory)).toEqual([`IntervalMeterUsage.${sha256Of(zip).slice(0, 16)}.ndjson`])
+  expect(linesOf(directory).slice(0, 2)).toEqual(shown!.map(line => line.replaceAll('10443720009999001', makeEsiid(1))))
+  expect(JSON.parse(linesOf(directory)[2]!)).not.toHaveProperty('type')
+})
 
 test('writes one interval a line, as the documentation shows it', async () => {
   const directory = scratchFolder()
@@ -266,10 +287,24 @@ function linesOf(directory: string): string[] {
   return finished(directory).flatMap(name => readFileSync(join(directory, name), 'utf8').split('\n').slice(0, -1))
 }
 
+function storedReports(directory: string): string[] {
+  const kinds = { 'daily-read': 'daily-reads', 'monthly-bill': 'monthly-bills' } as const
+  const place = (value: number | null) => (value === null ? '-' : value.toFixed(5))
+  return linesOf(directory).flatMap(line => {
+    const { type, esiid, revision, date, startDate, endDate, ...numbers } = JSON.parse(line)
+    if (!type) return []
+    const days = [date, startDate, endDate].filter(Boolean)
+    const version = revision === null ? -1 : Date.parse(revision)
+    const parts = [kinds[type as 'daily-read'], esiid, ...days, ...Object.values<number>(numbers).map(place), version]
+    return [parts.join(' ')]
+  })
+}
+
 function storedRows(directory: string): string[] {
   if (!existsSync(directory)) return []
-  return linesOf(directory).map(line => {
-    const { esiid, start, kwh, estimated, direction, revision } = JSON.parse(line)
+  return linesOf(directory).flatMap(line => {
+    const { type, esiid, start, kwh, estimated, direction, revision } = JSON.parse(line)
+    if (type) return []
     return rowText({
       esiid,
       start: Date.parse(start),

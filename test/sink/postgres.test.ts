@@ -1,15 +1,23 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
-import type { Ledger } from '../../src/ledger/ledger.ts'
+import { fingerprintOf, type Ledger } from '../../src/ledger/ledger.ts'
 import { PostgresLedger } from '../../src/sink/postgres/ledger.ts'
-import { hasReadings, readingSpan, schemaText } from '../../src/sink/postgres/schema.ts'
+import {
+  hasReadings,
+  layoutSql,
+  migrations,
+  readingSpan,
+  schemaText,
+  storeSql
+} from '../../src/sink/postgres/schema.ts'
 import { PostgresStore } from '../../src/sink/postgres/store.ts'
 import { PostgresSink } from '../../src/sink/postgres.ts'
-import { makeEsiid, makeZip } from '../../src/testing/index.ts'
+import { makeDailyReport, makeEsiid, makeMeterDay, makeZip } from '../../src/testing/index.ts'
 import { testMergingSink } from '../conformance/merging-sink.ts'
 import { type Other, overtaken } from '../conformance/overtaken.ts'
 import { testReplayingSink } from '../conformance/replaying-sink.ts'
+import { reportsSql, testMergingReportSink, testReportSink } from '../conformance/reports.ts'
 import { csv, deliver, failing, fileOf, readParts, rowText, testDurableSink, testSink } from '../conformance/sink.ts'
 import { testLedger } from '../ledger/support.ts'
 import { queryPostgres, schemaFor, usePostgres } from '../support/postgres.ts'
@@ -21,12 +29,20 @@ describe.each(['days', 'rows'] as const)('layout %s', layout => {
   const open = (folder: string) => {
     const schema = schemaFor(folder + layout)
     const sink = new PostgresSink({ connectionString: postgres.connectionString, schema, layout })
-    return { sink, rows: () => storedRows(schema), provenance: () => provenance(schema) }
+    return {
+      sink,
+      rows: () => storedRows(schema),
+      provenance: () => provenance(schema),
+      reports: () => reportsIn(schema, false),
+      reportProvenance: async () => (await reportsIn(schema, true)).sort()
+    }
   }
   testSink('PostgresSink', open)
   testDurableSink('PostgresSink', open)
   testMergingSink('PostgresSink', open)
   testReplayingSink('PostgresSink', open)
+  testReportSink('PostgresSink', open)
+  testMergingReportSink('PostgresSink', open)
 
   test('I6: entries have numbers in their order, also one without rows before one that has some', async () => {
     const schema = schemaFor(`${scratchFolder()}o'brien`)
@@ -216,6 +232,40 @@ async function provenance(schema: string): Promise<string[]> {
   return rows.map(({ row }) => row as string).sort()
 }
 
+async function reportsIn(schema: string, withPlace: boolean): Promise<string[]> {
+  const ms = (instant: string) => `(extract(epoch FROM ${instant}) * 1000)::bigint`
+  const rows = await queryPostgres(postgres.connectionString, reportsSql(`"${schema}".`, { ms, withPlace }))
+  return rows.map(({ row }) => row as string)
+}
+
+test.each(['days', 'rows'] as const)(
+  'a store of version 3, layout %s, is given the tables of the reports, and goes on',
+  async layout => {
+    const { connectionString } = postgres
+    const schema = schemaFor(`${scratchFolder()}${layout}`)
+    const s = `"${schema}"`
+    const old = [
+      `CREATE SCHEMA ${s}`,
+      storeSql(s),
+      ...migrations.slice(0, 3).flatMap(step => step(s)),
+      ...layoutSql[layout](s)
+    ]
+    await queryPostgres(connectionString, [...old, `INSERT INTO ${s}.store VALUES (3, '${layout}')`].join(';'))
+    const sink = new PostgresSink({ connectionString, schema, layout })
+    const zip = makeZip([
+      { name: 'a.csv', bytes: Buffer.from(csv([{}])) },
+      { name: 'b.csv', bytes: makeDailyReport([makeMeterDay({ esiid: makeEsiid(1), date: '2025-07-14' })]) }
+    ])
+    const receipt = await deliver(sink, fileOf('a.zip', zip))
+    expect(receipt).toMatchObject({ rows: { inserted: 1 }, reports: { 'daily-reads': { inserted: 1 } } })
+    await sink.close()
+    expect(await queryPostgres(connectionString, `SELECT version FROM ${s}.store`)).toEqual([
+      { version: migrations.length }
+    ])
+    expect(migrations.length).toBeGreaterThan(3)
+  }
+)
+
 describe('a store of PostgreSQL', () => {
   const openStore = (over: Partial<Parameters<typeof PostgresStore.open>[0]> = {}) =>
     PostgresStore.open({
@@ -256,7 +306,10 @@ describe('a store of PostgreSQL', () => {
     const url = new URL(postgres.connectionString)
     const schema = schemaFor(`${scratchFolder()}user`)
     url.searchParams.set('options', `-c search_path=${schema},pg_temp`)
-    const tables = ['smt_met', 'smt_meters', 'smt_numbers', 'smt_winners', 'smt_staged_days', 'smt_staged_rows']
+    const tables = [
+      ...['smt_met', 'smt_meters', 'smt_numbers', 'smt_winners', 'smt_staged_days', 'smt_staged_rows'],
+      ...['smt_staged_daily_reads', 'smt_report_best', 'smt_report_met', 'smt_report_gone', 'smt_report_again']
+    ]
     await queryPostgres(postgres.connectionString, `CREATE SCHEMA "${schema}"`)
     for (const table of tables) {
       await queryPostgres(postgres.connectionString, `CREATE TABLE "${schema}".${table} (mine text)`)
@@ -265,6 +318,11 @@ describe('a store of PostgreSQL', () => {
       const sink = new PostgresSink({ connectionString: url.href, schema: schemaFor(scratchFolder()), layout })
       // The second reading of one interval makes the file choose winners.
       expect(await deliver(sink, fileOf('a.csv', csv([{}, {}])))).toMatchObject({ state: 'committed' })
+      const day = { esiid: makeEsiid(1), date: '2025-07-14' }
+      const daily = fileOf('b.csv', makeDailyReport([makeMeterDay(day)]))
+      expect(await deliver(sink, daily)).toMatchObject({ state: 'committed' })
+      await (await sink.ledger()).retry(fingerprintOf(daily))
+      expect(await deliver(sink, daily)).toMatchObject({ state: 'committed', known: false })
       await sink.close()
     }
   })

@@ -3,11 +3,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { ConfigError, SinkError } from '../../src/errors.ts'
 import { type IngestFile, type Interval, type RowsStored, Sink, type SinkTransaction } from '../../src/index.ts'
+import { explain } from '../../src/ledger/explain.ts'
 import type { Claim } from '../../src/ledger/ledger.ts'
 import { MemoryLedger } from '../../src/ledger/memory-ledger.ts'
-import type { Receipt } from '../../src/ledger/receipt.ts'
+import { isWhole, type Receipt } from '../../src/ledger/receipt.ts'
 import { IntervalParser } from '../../src/parse/interval-parser.ts'
-import { makeIntervalReport } from '../../src/testing/index.ts'
+import { makeDailyReport, makeIntervalReport, makeZip } from '../../src/testing/index.ts'
 import { closedOf, days, deliver, failing, fileOf, readParts, rowText, testSink } from '../conformance/sink.ts'
 
 /** All that the author of a sink writes. */
@@ -32,6 +33,30 @@ testSink('a sink of ten lines', () => {
   return { sink, rows: async () => sink.rows.map(row => rowText({ ...row, kwh: row.kwh.toFixed(5) })) }
 })
 
+test('what a sink does not take of reports beside intervals is counted as undeliverable, and its file is not whole', async () => {
+  const sink = new ArraySink()
+  const zip = makeZip([
+    { name: 'a.csv', bytes: makeIntervalReport(days(1)).bytes },
+    { name: 'b.csv', bytes: makeDailyReport(days(3)) }
+  ])
+  const receipt = await deliver(sink, fileOf('a.zip', zip))
+  expect(receipt).toMatchObject({
+    ...{ state: 'committed', rows: { accepted: 96, inserted: 96 } },
+    reports: { 'daily-reads': { read: 3, accepted: 3, inserted: 0, undeliverable: 3 } }
+  })
+  expect(isWhole(receipt)).toBe(false)
+  const [record] = await (await sink.ledger()).records()
+  expect(explain(record!)).toMatch(/: 96 intervals, 3 daily reads, 3 daily reads of them in no store\.$/)
+})
+
+test('I7: a sink that takes reports must say what became of each of their rows', async () => {
+  const rows = new Map<string, number>()
+  const { sink } = scripted({ writeReports: ({ kind, length }) => void rows.set(kind, length) })
+  const { error } = await failing(sink, fileOf('b.csv', ''), await readParts(fileOf('b.csv', makeDailyReport(days(3)))))
+  expect([...rows]).toEqual([['daily-reads', 3]])
+  expect(error).toMatchObject({ code: 'SINK_ROW_EQUATION' })
+})
+
 const report = makeIntervalReport(days(2))
 const file = fileOf('a.csv', report.bytes)
 
@@ -46,6 +71,7 @@ function scripted(script: Partial<SinkTransaction>) {
           calls.push('write')
           await script.write?.(batch)
         },
+        ...(script.writeReports && { writeReports: script.writeReports }),
         async commit(account, closing) {
           calls.push('commit')
           return (await script.commit?.(account, closing)) ?? inserted(account.rows.accepted)

@@ -38,7 +38,7 @@ const names = [
 ] as const
 
 type Cells = Record<(typeof names)[number], string>
-class Rejected {
+export class Rejected {
   readonly code: string
   constructor(code: string) {
     this.code = code
@@ -162,7 +162,7 @@ function readRow(cells: Cells, { header, autumn, allowed, isFirst, line }: Readi
   return { esiid, start: at, kwh, estimated: flag === 'E', direction, revision, minutes, after: told.after }
 }
 
-function readEsiid(cell: string): string {
+export function readEsiid(cell: string): string {
   const digits = cell.replaceAll("'", '').trim()
   if (/^\d\.?\d*E\+?\d+$/i.test(digits)) throw new Rejected('ROW_ESIID_AS_NUMBER')
   const right = /^\d+$/.test(digits) && digits.startsWith('10') && [17, 22].includes(digits.length)
@@ -171,7 +171,7 @@ function readEsiid(cell: string): string {
 }
 
 /** As `YYYY-MM-DD`. */
-function readDate(cell: string, code: string): string {
+export function readDate(cell: string, code: string): string {
   const parts = cell.split('/')
   if (parts.length !== 3 || parts.some(part => !/^\d+$/.test(part))) throw new Rejected(code)
   const [month, day, year] = parts as [string, string, string]
@@ -187,7 +187,7 @@ function isDate(date: string): boolean {
   return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(date)
 }
 
-function readRevision(cell: string): number | null {
+export function readRevision(cell: string): number | null {
   if (cell === '') return null
   const [date, time, more] = cell.split(/\s+/)
   if (more !== undefined && /^[ap]\.?m/i.test(more)) throw new Rejected('ROW_TWELVE_HOUR_CLOCK')
@@ -219,7 +219,7 @@ function readMinutes(cell: string): number {
   return sum
 }
 
-function checkKwh(cell: string): void {
+export function checkKwh(cell: string): void {
   const [whole, decimals = '', more] = cell.replace(/^[+-]/, '').split('.')
   const digits = `${whole}${decimals}`
   if (more !== undefined || !/^\d+$/.test(digits)) throw new Rejected('ROW_BAD_KWH')
@@ -358,7 +358,7 @@ const clock = new Intl.DateTimeFormat('en-CA', {
 const days = new Map<string, Map<number, number[]>>()
 
 /** The instants at which a local day's clock shows each quarter hour: one, none (spring) or two (autumn). */
-function instantsOf(date: string): Map<number, number[]> {
+export function instantsOf(date: string): Map<number, number[]> {
   let instants = days.get(date)
   if (instants === undefined) {
     days.set(date, (instants = new Map()))

@@ -143,6 +143,7 @@ export function placeInstant(minute: i32, length: i32, line: i32): i32 {
   if (!allows(length)) return OTHER_LENGTH
   const quarter = (minute - midnight(day)) / 15
   if (quarter < 0 || quarter + length / 15 > MOST_QUARTERS) return NOT_15_MINUTES
+  if (units === -2) return STEP
   if (units < 0) {
     missing++
     return MISSING

@@ -17,6 +17,7 @@ import {
   stateWhileClaimed
 } from '../../ledger/ledger.ts'
 import type { LedgerFile, Receipt } from '../../ledger/receipt.ts'
+import type { ReportKind } from '../../report-batch.ts'
 import type { PassedOver } from '../../source/source.ts'
 import { fileOf, receiptColumns, recordColumns, recordCondition, recordOf } from '../sql-columns.ts'
 import { keyOf } from './schema.ts'
@@ -170,6 +171,19 @@ export async function replayOthers(
   const statement = `UPDATE files SET replay_due = true, updated_at = now()
     WHERE state = 'committed' AND fingerprint <> $fingerprint
       AND ${quality('first')} <= $last AND ${quality('last')} >= $first`
+  await sql.run(statement, { fingerprint, first, last })
+}
+
+/** The same for rows of a report, by their local days. */
+export async function replayOtherReports(
+  sql: Sql,
+  { fingerprint }: Claim,
+  kind: ReportKind,
+  [first, last]: readonly [string, string]
+): Promise<void> {
+  const day = (end: string) => `json_extract_string(receipt, '$.reports."${kind}".dates.${end}')`
+  const statement = `UPDATE files SET replay_due = true, updated_at = now()
+    WHERE state = 'committed' AND fingerprint <> $fingerprint AND ${day('first')} <= $last AND ${day('last')} >= $first`
   await sql.run(statement, { fingerprint, first, last })
 }
 

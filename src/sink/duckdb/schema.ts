@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { createSql, reportTables, type SqlTypes } from '../report-tables.ts'
 
 /** Digits of a hash that are looked up by an index: few enough for it to stay small, and to tell files apart mostly. */
 const KEY_DIGITS = 6
@@ -12,6 +13,9 @@ export function keyOf(text: string): number {
 function keySql(column: string): string {
   return `CAST('0x' || left(sha256(${column}), ${KEY_DIGITS}) AS UINTEGER)`
 }
+
+/** What DuckDB calls the types of the reports' tables. */
+export const reportTypes: SqlTypes = { text: 'VARCHAR', decimal: 'DECIMAL(14,5)', line: 'UINTEGER' }
 
 /**
  * The tables, step by step: a store has as many steps as its version says. A step that has been released is never
@@ -141,7 +145,10 @@ export const migrations: readonly (readonly string[])[] = [
     'DROP TABLE intervals',
     `CREATE VIEW intervals AS
      SELECT esiid, start, direction, kwh, estimated, revision, entry_id, line FROM interval_rows JOIN meters USING (meter)`
-  ]
+  ],
+  // The reports beside intervals. One row for each key, by the merge: DuckDB does not take a key again in the transaction
+  // that gave it up.
+  reportTables.map(table => createSql(table, table.name, reportTypes, false))
 ]
 
 /** Grows with each change of the tables. */

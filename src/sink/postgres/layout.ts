@@ -18,7 +18,7 @@ export interface MergeContext {
 }
 
 /** One staging table of a file. */
-interface StagingTable {
+export interface StagingTable {
   /** What its name ends in. */
   readonly suffix: string
   /** Its columns and their types, in the order in which they are copied. */

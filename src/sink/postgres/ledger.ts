@@ -16,6 +16,7 @@ import {
   stateWhileClaimed
 } from '../../ledger/ledger.ts'
 import type { LedgerFile, Receipt } from '../../ledger/receipt.ts'
+import type { ReportKind } from '../../report-batch.ts'
 import type { PassedOver } from '../../source/source.ts'
 import { fileOf, isClaimedSql, receiptColumns, recordColumns, recordCondition, recordOf } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
@@ -184,6 +185,19 @@ export async function replayOthers(
 ): Promise<void> {
   const statement = `UPDATE ${s}.files SET replay_due = true, updated_at = clock_timestamp()
     WHERE ${hasReadings} AND ${readingSpan} && int8range($2, $3, '[]') AND fingerprint <> $1`
+  await sql.run(statement, [fingerprint, first, last])
+}
+
+/** The same for rows of a report, by their local days. */
+export async function replayOtherReports(
+  sql: Sql,
+  s: string,
+  { fingerprint }: Claim,
+  { kind, days: [first, last] }: { readonly kind: ReportKind; readonly days: readonly [string, string] }
+): Promise<void> {
+  const day = (end: string) => `(receipt #>> '{reports,${kind},dates,${end}}') COLLATE "C"`
+  const statement = `UPDATE ${s}.files SET replay_due = true, updated_at = clock_timestamp()
+    WHERE state = 'committed' AND fingerprint <> $1 AND ${day('first')} <= $3 AND ${day('last')} >= $2`
   await sql.run(statement, [fingerprint, first, last])
 }
 

@@ -1,3 +1,4 @@
+import { createSql, reportTables, type SqlTypes } from '../report-tables.ts'
 import { quoteName } from './connection.ts'
 
 /** How intervals are kept: a row for each meter, direction and local day, or a row for each interval. */
@@ -8,6 +9,9 @@ const instant = (name: 'first' | 'last') => `(receipt #>> '{quality,${name}}')`
 /** The files that are in and have readings, and from when to when, in UTC epoch milliseconds. */
 export const hasReadings = `state = 'committed' AND ${instant('first')} IS NOT NULL`
 export const readingSpan = `int8range(${instant('first')}::bigint, ${instant('last')}::bigint, '[]')`
+
+/** What PostgreSQL calls the types of the reports' tables. */
+export const reportTypes: SqlTypes = { text: 'text', decimal: 'numeric(14,5)', line: 'bigint' }
 
 /** The tables that both layouts share, step by step: a store has as many steps as its version says. */
 export const migrations: readonly ((s: string) => readonly string[])[] = [
@@ -75,7 +79,9 @@ export const migrations: readonly ((s: string) => readonly string[])[] = [
   // Which files have readings of a span, for those that must be read anew.
   s => [`CREATE INDEX ON ${s}.files USING gist (${readingSpan}) WHERE ${hasReadings}`],
   // Where the epochs of a forgotten file go on from, should it come again.
-  s => [`CREATE TABLE ${s}.forgotten (fingerprint text PRIMARY KEY, epoch integer NOT NULL)`]
+  s => [`CREATE TABLE ${s}.forgotten (fingerprint text PRIMARY KEY, epoch integer NOT NULL)`],
+  // The reports beside intervals.
+  s => reportTables.map(table => createSql(table, `${s}.${table.name}`, reportTypes, true))
 ]
 
 /** Grows with each change of the tables. */

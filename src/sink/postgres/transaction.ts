@@ -2,12 +2,14 @@ import type { IntervalBatch } from '../../batch.ts'
 import { afterSettling, type Claim } from '../../ledger/ledger.ts'
 import { payloadOf } from '../../ledger/receipt.ts'
 import type { FileAccount } from '../../parse/file-account.ts'
+import type { ReportBatch } from '../../report-batch.ts'
 import type { Closing, Committed, SinkTransaction } from '../sink.ts'
 import { entryColumns } from '../sql-columns.ts'
 import type { Sql } from './connection.ts'
 import { DayStaging } from './days.ts'
-import type { LayoutStaging } from './layout.ts'
-import { findPayloadIn, lockClaim, replayOthers, writeSettled } from './ledger.ts'
+import type { LayoutStaging, StagingTable } from './layout.ts'
+import { findPayloadIn, lockClaim, replayOtherReports, replayOthers, writeSettled } from './ledger.ts'
+import { ReportStaging } from './reports.ts'
 import { RowStaging } from './rows.ts'
 import type { PostgresStore } from './store.ts'
 
@@ -28,12 +30,15 @@ export class PostgresTransaction implements SinkTransaction {
   /** The file's path, for errors. */
   readonly #path: string
   readonly #staging: LayoutStaging
+  readonly #reports = new ReportStaging()
   /** Numbers of the file's entries, by their position. */
   readonly #entryIds = new Map<number, number>()
   /** The COPY under way, one at a time. */
   #copying: Promise<void> = Promise.resolve()
   /** What the names of this file's staging tables begin with, once there are any. */
   #prefix: string | undefined
+  /** The staging tables that there are, by the ends of their names. */
+  readonly #made = new Set<string>()
 
   /** Entries that the store has of the file already. */
   #before: readonly number[] = []
@@ -54,13 +59,17 @@ export class PostgresTransaction implements SinkTransaction {
 
   async write(batch: IntervalBatch): Promise<void> {
     this.#staging.add(batch, await this.#entryId(batch.entry.index))
-    const full = this.#staging.tables.filter(({ copy }) => copy.length >= COPY_BYTES)
-    if (full.length > 0) await this.#stage(full)
+    await this.#stageFull(this.#staging.tables)
+  }
+
+  async writeReports(batch: ReportBatch): Promise<void> {
+    this.#reports.add(batch, await this.#entryId(batch.entry.index))
+    await this.#stageFull(this.#reports.tables)
   }
 
   async commit(account: FileAccount, closing: Closing): Promise<Committed> {
     this.#staging.end()
-    const { tables } = this.#staging
+    const tables = this.#tables
     const isSmall = !this.#prefix && tables.reduce((sum, { copy }) => sum + copy.length, 0) <= SMALL_BYTES
     if (!isSmall) await this.#stage(tables)
     await this.#copying
@@ -96,10 +105,14 @@ export class PostgresTransaction implements SinkTransaction {
       const entries = [...this.#entryIds.values()]
       await sql.run(this.#store.project(this.#staging.winnersSql(context)), [entries])
     }
+    const reports = await this.#reports.merge(sql, context, (kind, days) =>
+      replayOtherReports(sql, s, this.#claim, { kind, days })
+    )
     if (this.#prefix) await dropStaging(sql, s, this.#prefix)
-    const settled = afterSettling(record, this.#claim, closing.receipt(stored), false)
+    const all = { ...stored, reports }
+    const settled = afterSettling(record, this.#claim, closing.receipt(all), false)
     await writeSettled(sql, s, this.#claim.fingerprint, settled)
-    return stored
+    return all
   }
 
   /** Ends what an earlier claim's worker may still do, and removes what it left. */
@@ -111,10 +124,23 @@ export class PostgresTransaction implements SinkTransaction {
     if (this.#claim.isReplay) await this.#knowEntries(sql, fileId)
   }
 
+  get #tables(): readonly StagingTable[] {
+    return [...this.#staging.tables, ...this.#reports.tables]
+  }
+
+  async #stageFull(tables: readonly StagingTable[]): Promise<void> {
+    const full = tables.filter(({ copy }) => copy.length >= COPY_BYTES)
+    if (full.length > 0) await this.#stage(full)
+  }
+
   /** Begins to copy what waits into staging tables; the next rows are made ready meanwhile. */
-  async #stage(tables: LayoutStaging['tables']): Promise<void> {
+  async #stage(tables: readonly StagingTable[]): Promise<void> {
     await this.#copying
-    this.#prefix ??= await this.#store.transaction(sql => this.#makeStaging(sql))
+    const missing = this.#tables.filter(({ suffix }) => !this.#made.has(suffix))
+    if (missing.length > 0) {
+      this.#prefix = await this.#store.transaction(sql => this.#makeStaging(sql, missing))
+      for (const { suffix } of missing) this.#made.add(suffix)
+    }
     const pieces = piecesOf(tables)
     this.#copying = this.#store.session(sql => this.#copy(sql, pieces)).catch(error => this.#explain(error))
     // A failure is heard of by whoever waits for it next.
@@ -131,10 +157,10 @@ export class PostgresTransaction implements SinkTransaction {
   }
 
   /** Only a claim that still holds may make tables: whoever took the file over has looked for them already. */
-  async #makeStaging(sql: Sql): Promise<string> {
+  async #makeStaging(sql: Sql, tables: readonly StagingTable[]): Promise<string> {
     const { fileId } = await lockClaim(sql, this.#store.schema, this.#claim, this.#path)
     const prefix = stagingPrefix(fileId, this.#claim.epoch)
-    for (const { suffix, columns } of this.#staging.tables) {
+    for (const { suffix, columns } of tables) {
       const table = `${this.#store.schema}."${prefix}${suffix}"`
       await sql.run(`CREATE UNLOGGED TABLE ${table} (${columns}) WITH (autovacuum_enabled = false)`)
     }
@@ -146,7 +172,7 @@ export class PostgresTransaction implements SinkTransaction {
    * each file costs more than to fill them.
    */
   #opening(isSmall: boolean): readonly string[] {
-    const staging = this.#staging.tables.map(
+    const staging = this.#tables.map(
       ({ suffix, columns }) => `CREATE TEMP TABLE IF NOT EXISTS ${temporary(suffix)} (${columns}) ON COMMIT DELETE ROWS`
     )
     return [
@@ -192,7 +218,7 @@ interface Piece {
   readonly bytes: Buffer
 }
 
-function piecesOf(tables: LayoutStaging['tables']): readonly Piece[] {
+function piecesOf(tables: readonly StagingTable[]): readonly Piece[] {
   return tables.filter(({ copy }) => copy.length > 0).map(({ suffix, copy }) => ({ suffix, bytes: copy.take() }))
 }
 
