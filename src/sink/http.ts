@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import * as z from 'zod'
 import { FileLedger } from '../ledger/file-ledger.ts'
 import type { Claim, Ledger } from '../ledger/ledger.ts'
-import { type Credential, milliseconds, resolveCredential, settle } from '../options.ts'
+import { type Credential, milliseconds, settle } from '../options.ts'
 import type { IngestFile } from '../source/source.ts'
 import { Poster } from './http/post.ts'
 import { RawUploadTransaction } from './http/raw-upload.ts'
@@ -25,7 +25,7 @@ export interface HttpOptions {
   readonly maxBytes?: number
   /**
    * Rows of a message, at most.
-   * @default 25000, and 5000 for the profile `intelliwatt-raw-upload`
+   * @default 10000, and 5000 for the profile `intelliwatt-raw-upload`
    */
   readonly maxRows?: number
   /**
@@ -66,7 +66,7 @@ export interface HttpOptions {
 export interface SignedHttpOptions extends HttpOptions {
   readonly profile?: undefined
   /** `whsec_…`, of 24 bytes or more: what the receiver has, too. A function is asked at each file. */
-  readonly secret: Credential<string>
+  readonly secret: Credential<string | undefined>
   /**
    * What parts are written in: NDJSON, or JSON.
    * @default 'ndjson'
@@ -82,7 +82,7 @@ export interface SignedHttpOptions extends HttpOptions {
 export interface RawUploadOptions extends HttpOptions {
   readonly profile: 'intelliwatt-raw-upload'
   /** What stands in the header `x-admin-token`. A function is asked at each file. */
-  readonly adminToken: Credential<string>
+  readonly adminToken: Credential<string | undefined>
   /** @default 'adhocusage' */
   readonly source?: string
   /**
@@ -117,14 +117,14 @@ const common = {
     .optional()
 }
 
-const given = z.custom<() => string | Promise<string>>(value => typeof value === 'function')
+const given = z.custom<() => string | undefined | Promise<string | undefined>>(value => typeof value === 'function')
 
 const signedSchema = z.strictObject({
   ...common,
   profile: z.undefined().optional(),
   // What a row and what stands around it take is far below.
   maxBytes: z.number().int().min(4096).default(4_000_000),
-  maxRows: z.number().int().positive().default(25_000),
+  maxRows: z.number().int().positive().default(10_000),
   secret: z.union([webhookSecret, given], 'must be whsec_ and base64, 24 bytes or more, or a function that gives it'),
   format: z.enum(['ndjson', 'json']).default('ndjson'),
   compression: z.enum(['gzip', 'none']).default('gzip'),
@@ -195,8 +195,12 @@ export class HttpSink extends Sink {
 }
 
 /** A secret as it is used. What a function gives is looked at when it has given it. */
-async function asked(name: string, credential: Credential<string>, schema: z.ZodType<string>): Promise<string> {
-  const value = await resolveCredential(credential)
+async function asked(
+  name: string,
+  credential: Credential<string | undefined>,
+  schema: z.ZodType<string>
+): Promise<string> {
+  const value = typeof credential === 'function' ? await credential() : credential
   return settle('HttpSink', z.object({ [name]: schema }), { [name]: value })[name]!
 }
 

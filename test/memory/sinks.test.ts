@@ -73,7 +73,9 @@ test.each([
   ['duckdb', 360, 720],
   // PostgreSQL in either layout.
   ['days', 240, 480],
-  ['rows', 60, 120]
+  ['rows', 60, 120],
+  ['http', 90, 180],
+  ['raw-upload', 60, 120]
 ])('I8: into a %s sink, a larger file goes in the same memory', compare, isLarge ? 900_000 : 240_000)
 
 test('I8: from an SFTP server, a larger file comes in the same memory', () => compare('sftp', 240, 480), 240_000)
