@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { makeDelivery } from '../testing/delivery.ts'
 import { makePgpKey } from '../testing/keys.ts'
 import type { DeliveryManifest } from '../testing/manifest.ts'
-import { startOpenSshServer } from '../testing/openssh-server.ts'
-import { FakeSftpServer } from '../testing/sftp-server.ts'
+import { startOpenSshServer } from '../testing/sftp/openssh-server.ts'
+import { FakeSftpServer } from '../testing/sftp/server.ts'
 
 /** What the demonstration's SMT is to make. */
 export interface DemoOrder {

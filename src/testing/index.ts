@@ -10,7 +10,6 @@ export {
   greenButtonChunks,
   makeGreenButton
 } from './green-button.ts'
-export { type IntervalAnswer, type IntervalAnswerOptions, makeIntervalAnswer } from './interval-answers.ts'
 export {
   type Direction,
   type MeterDay,
@@ -39,6 +38,7 @@ export {
   type RowCounts,
   totalsOf
 } from './reports.ts'
+export { type IntervalAnswer, type IntervalAnswerOptions, makeIntervalAnswer } from './smt/interval-answers.ts'
 
 // Reports beside intervals, invented: nobody has shown a real one.
 
@@ -67,21 +67,21 @@ export type { WriteFile } from './post.ts'
 // Servers that speak the real protocol, and the line to them.
 
 export { type Certificate, type CertificateOptions, makeCertificate } from './certificate.ts'
-export { FakeSmt, type FakeSmtOptions } from './fake-smt.ts'
 export { FaultProxy, type FaultProxyOptions, type LineFault } from './fault-proxy.ts'
+export type { SftpFaults, SftpRequest } from './sftp/answers.ts'
 export {
   type OpenSshServer,
   type OpenSshServerOptions,
   type OpenSshUnavailable,
   startOpenSshServer
-} from './openssh-server.ts'
-export type { SftpFaults, SftpRequest } from './sftp-answers.ts'
-export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser } from './sftp-server.ts'
-export type { ServedFile } from './sftp-tree.ts'
-export type { FakeAgreement, FakeMail, FakeSubscription } from './smt-agreements.ts'
-export type { AdmittedCall, SmtAnswer, SmtCall, SmtEndpoint } from './smt-call.ts'
-export { htmlPage, type SmtFault, SmtFaults, tooManyRequests, unavailable } from './smt-faults.ts'
-export type { DaysOf, FakeMeter } from './smt-meters.ts'
-export { type SmtRecords, type SmtRecordsOptions, serveSmtRecords } from './smt-records.ts'
-export type { FakeReport, ReportDeskOptions } from './smt-reports.ts'
-export type { FakeToken, SmtUser, TokenStyle } from './smt-tokens.ts'
+} from './sftp/openssh-server.ts'
+export { FakeSftpServer, type FakeSftpServerOptions, type FakeUser } from './sftp/server.ts'
+export type { ServedFile } from './sftp/tree.ts'
+export type { FakeAgreement, FakeMail, FakeSubscription } from './smt/agreements.ts'
+export type { AdmittedCall, SmtAnswer, SmtCall, SmtEndpoint } from './smt/call.ts'
+export { FakeSmt, type FakeSmtOptions } from './smt/fake-smt.ts'
+export { htmlPage, type SmtFault, SmtFaults, tooManyRequests, unavailable } from './smt/faults.ts'
+export type { DaysOf, FakeMeter } from './smt/meters.ts'
+export { type SmtRecords, type SmtRecordsOptions, serveSmtRecords } from './smt/records.ts'
+export type { FakeReport, ReportDeskOptions } from './smt/reports.ts'
+export type { FakeToken, SmtUser, TokenStyle } from './smt/tokens.ts'

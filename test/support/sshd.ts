@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { type OpenSshServer, startOpenSshServer } from '../../src/testing/openssh-server.ts'
+import { type OpenSshServer, startOpenSshServer } from '../../src/testing/sftp/openssh-server.ts'
 import { requireReal } from './real.ts'
 
 /** Whether tests against the machine's own sshd run. Its folder below /run is made where that may be. */

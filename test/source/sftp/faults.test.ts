@@ -4,7 +4,7 @@ import { IngestError } from '../../../src/errors.ts'
 import type { SftpSourceOptions } from '../../../src/source/sftp-source.ts'
 import type { IngestFile } from '../../../src/source/source.ts'
 import type { LineFault } from '../../../src/testing/fault-proxy.ts'
-import type { SftpRequest } from '../../../src/testing/sftp-answers.ts'
+import type { SftpRequest } from '../../../src/testing/sftp/answers.ts'
 import { readAll } from '../../conformance/source.ts'
 import { type Stand, someFile, stand } from './support.ts'
 

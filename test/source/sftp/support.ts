@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { SftpSource, type SftpSourceOptions } from '../../../src/source/sftp-source.ts'
 import { FaultProxy, type FaultProxyOptions } from '../../../src/testing/fault-proxy.ts'
-import { FakeSftpServer, type FakeSftpServerOptions } from '../../../src/testing/sftp-server.ts'
+import { FakeSftpServer, type FakeSftpServerOptions } from '../../../src/testing/sftp/server.ts'
 
 /** A server and the line to it, which end with the test. */
 export interface Stand extends AsyncDisposable {

@@ -1,5 +1,5 @@
-import { centralDay } from './central-days.ts'
-import { type MeterDay, missingReading, type Series, spoiledReading } from './meter-days.ts'
+import { centralDay } from '../central-days.ts'
+import { type MeterDay, missingReading, type Series, spoiledReading } from '../meter-days.ts'
 import {
   type ExpectedInterval,
   expectedIntervals,
@@ -8,7 +8,7 @@ import {
   totalsOf,
   usDate,
   usStamp
-} from './reports.ts'
+} from '../reports.ts'
 
 /** How a JSON answer of interval reads is written. By default as SMT's REST API does. */
 export interface IntervalAnswerOptions {

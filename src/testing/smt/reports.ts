@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { ZipEntry } from './archive.ts'
-import { wrapAsSmt } from './messages.ts'
-import type { MeterDay } from './meter-days.ts'
-import { makeIntervalReport } from './reports.ts'
-import type { FakeSftpServer } from './sftp-server.ts'
-import type { SmtAnswer } from './smt-call.ts'
+import type { ZipEntry } from '../archive.ts'
+import { wrapAsSmt } from '../messages.ts'
+import type { MeterDay } from '../meter-days.ts'
+import { makeIntervalReport } from '../reports.ts'
+import type { FakeSftpServer } from '../sftp/server.ts'
+import type { SmtAnswer } from './call.ts'
 
 /** A report that was asked for. */
 export interface FakeReport {

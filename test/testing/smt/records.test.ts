@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { FakeSftpServer, FakeSmt, makeEsiid, serveSmtRecords } from '../../src/testing/index.ts'
+import { FakeSftpServer, FakeSmt, makeEsiid, serveSmtRecords } from '../../../src/testing/index.ts'
 
 const esiid = makeEsiid(1)
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { SftpSource } from '../../src/source/sftp-source.ts'
-import { FakeSftpServer } from '../../src/testing/sftp-server.ts'
-import { requireReal } from '../support/real.ts'
+import { SftpSource } from '../../../src/source/sftp-source.ts'
+import { FakeSftpServer } from '../../../src/testing/sftp/server.ts'
+import { requireReal } from '../../support/real.ts'
 
 test.skipIf(!requireReal('sftp'))('the real sftp client lists and reads it, and cannot write', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'smt-fake-'))

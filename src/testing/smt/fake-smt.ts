@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import type net from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Certificate } from './certificate.ts'
-import type { SmtAnswer, SmtCall, SmtEndpoint } from './smt-call.ts'
-import { type AnswerBytes, type SmtFault, SmtFaults, sendBody } from './smt-faults.ts'
-import { type FakeToken, type SmtUser, TokenOffice, type TokenStyle } from './smt-tokens.ts'
+import type { Certificate } from '../certificate.ts'
+import type { SmtAnswer, SmtCall, SmtEndpoint } from './call.ts'
+import { type AnswerBytes, type SmtFault, SmtFaults, sendBody } from './faults.ts'
+import { type FakeToken, type SmtUser, TokenOffice, type TokenStyle } from './tokens.ts'
 
 export interface FakeSmtOptions {
   /** Who may log in. @default one user `INTELLIPATH` whose password is in `smt.login` */

@@ -5,7 +5,7 @@ import net from 'node:net'
 import { userInfo } from 'node:os'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { makeSshKey, type SshKey } from './keys.ts'
+import { makeSshKey, type SshKey } from '../keys.ts'
 
 export interface OpenSshServerOptions {
   /** Absolute path of a folder for its configuration, keys and log. Made when it is not there. */

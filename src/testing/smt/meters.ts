@@ -1,5 +1,5 @@
-import { addDays } from './central-days.ts'
-import { type MeterDay, makeMeterDay } from './meter-days.ts'
+import { addDays } from '../central-days.ts'
+import { type MeterDay, makeMeterDay } from '../meter-days.ts'
 
 /** A meter that SMT knows. */
 export interface FakeMeter {

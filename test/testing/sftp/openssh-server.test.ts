@@ -3,8 +3,8 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { startOpenSshServer } from '../../src/testing/openssh-server.ts'
-import { requireSshd, startSshd } from '../support/sshd.ts'
+import { startOpenSshServer } from '../../../src/testing/sftp/openssh-server.ts'
+import { requireSshd, startSshd } from '../../support/sshd.ts'
 
 test('wants an absolute folder, as sshd does', async () => {
   await expect(startOpenSshServer({ directory: 'here' })).rejects.toThrow('sshd needs an absolute path: here')

@@ -8,7 +8,7 @@ import {
   makeCertificate,
   tooManyRequests,
   unavailable
-} from '../../src/testing/index.ts'
+} from '../../../src/testing/index.ts'
 
 const json = { 'content-type': 'application/json' }
 

@@ -1,5 +1,5 @@
-import type { AdmittedCall, SmtAnswer, SmtEndpoint } from './smt-call.ts'
-import * as check from './smt-check.ts'
+import type { AdmittedCall, SmtAnswer, SmtEndpoint } from './call.ts'
+import * as check from './check.ts'
 
 /** An agreement, as SMT keeps it. */
 export interface FakeAgreement {

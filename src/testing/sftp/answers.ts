@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import ssh2, { type Attributes, type SFTPWrapper } from 'ssh2'
-import type { OpenFile, Sight, Tree } from './sftp-tree.ts'
+import type { OpenFile, Sight, Tree } from './tree.ts'
 
 const { STATUS_CODE } = ssh2.utils.sftp
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import type { MeterDay } from '../meter-days.ts'
+import { kwhText, usDate as usDateOf, usStamp } from '../reports.ts'
+import type { AdmittedCall, SmtAnswer, SmtEndpoint } from './call.ts'
+import * as check from './check.ts'
 import { makeIntervalAnswer } from './interval-answers.ts'
-import type { MeterDay } from './meter-days.ts'
-import { kwhText, usDate as usDateOf, usStamp } from './reports.ts'
-import type { AdmittedCall, SmtAnswer, SmtEndpoint } from './smt-call.ts'
-import * as check from './smt-check.ts'
-import { type DaysOf, type FakeMeter, meterDaysOf, meterNumberOf } from './smt-meters.ts'
-import type { ReportDesk } from './smt-reports.ts'
+import { type DaysOf, type FakeMeter, meterDaysOf, meterNumberOf } from './meters.ts'
+import type { ReportDesk } from './reports.ts'
 
 /** What the calls of reads look into. */
 export interface ReadsDesk {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { SmtAnswer, SmtCall } from './smt-call.ts'
+import type { SmtAnswer, SmtCall } from './call.ts'
 
 /** Who may log in. */
 export interface SmtUser {

@@ -1,8 +1,8 @@
+import { AgreementDesk, type FakeAgreement, type FakeMail, type FakeSubscription } from './agreements.ts'
 import type { FakeSmt } from './fake-smt.ts'
-import { AgreementDesk, type FakeAgreement, type FakeMail, type FakeSubscription } from './smt-agreements.ts'
-import { type DaysOf, everyDay, type FakeMeter } from './smt-meters.ts'
-import { readCalls } from './smt-reads.ts'
-import { type FakeReport, ReportDesk, type ReportDeskOptions } from './smt-reports.ts'
+import { type DaysOf, everyDay, type FakeMeter } from './meters.ts'
+import { readCalls } from './reads.ts'
+import { type FakeReport, ReportDesk, type ReportDeskOptions } from './reports.ts'
 
 export interface SmtRecordsOptions extends ReportDeskOptions {
   /** The meters that SMT knows. */

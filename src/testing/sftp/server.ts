@@ -1,8 +1,8 @@
 import net from 'node:net'
 import ssh2, { type AuthContext, type Connection, type SFTPWrapper } from 'ssh2'
-import { makeSshKey, type SshKey } from './keys.ts'
-import { answerSftp, type SftpFaults } from './sftp-answers.ts'
-import { type ServedFile, type Tree, treeOfDirectory, treeOfMap } from './sftp-tree.ts'
+import { makeSshKey, type SshKey } from '../keys.ts'
+import { answerSftp, type SftpFaults } from './answers.ts'
+import { type ServedFile, type Tree, treeOfDirectory, treeOfMap } from './tree.ts'
 
 /** Who may log in, and how. Every way given here opens the door alone. */
 export interface FakeUser {

@@ -1,4 +1,4 @@
-import type { AdmittedCall, SmtAnswer } from './smt-call.ts'
+import type { AdmittedCall, SmtAnswer } from './call.ts'
 
 /** What a field must be. */
 type Rule = (value: unknown) => boolean
